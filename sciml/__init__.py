@@ -1,0 +1,22 @@
+"""sciml: a modelling language for science. Equations in SymPy, solved and differentiated in JAX."""
+
+from .codegen import CompiledSystem as CompiledSystem
+from .codegen import compile as compile
+from .solve import Solution as Solution
+from .solve import Status as Status
+from .solve import solve as solve
+from .symbols import constants as constants
+from .symbols import data as data
+from .symbols import dot as dot
+from .symbols import fields as fields
+from .symbols import function as function
+from .symbols import neural as neural
+from .symbols import parameters as parameters
+from .symbols import space as space
+from .symbols import t as t
+from .symbols import table as table
+from .symbols import variables as variables
+from .symbols import white_noise as white_noise
+from .system import Equation as Equation
+from .system import System as System
+from .system import eq as eq

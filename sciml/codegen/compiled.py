@@ -1,0 +1,369 @@
+"""The compiler, on one screen, and what it gives: functions of JAX that know their names."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import sympy as sp
+
+from ..data import interpolant
+from ..errors import CompileError, ModelError, NameUnknown, nearest
+from ..passes import PASSES, NoiseForm, noise_form, run_passes, to_calculus
+from ..symbols import Declaration, declaration_of, t
+from ..system import System, name_of, text
+from .grouped import Grouped, grouped
+from .layout import Layout, Place, checked_shape, layout_of
+from .lower import Tape, lower
+
+
+def compile(system: "System | CompiledSystem") -> "CompiledSystem":
+    """A System as functions of JAX. Everything that takes a System takes this too; calling it is optional.
+
+    The result is kept with the System, so that compiling again costs nothing.
+
+    >>> import sciml as sci
+    >>> x = sci.variables("x", initial=1.0)
+    >>> k = sci.parameters("k", 0.5)
+    >>> model = sci.compile(sci.System([sci.eq(x.diff(sci.t), -k*x)]))
+    >>> model.params
+    {'k': 0.5}
+    """
+    if isinstance(system, CompiledSystem):
+        return system
+    if not isinstance(system, System):
+        raise ModelError(f"This needs a System, not {type(system).__name__}. Write sci.System([sci.eq(left, right), ...]).")
+    memo = system.__dict__["_memo"]
+    if "compiled" not in memo:
+        reduced = run_passes(system)  #     System    explicit, first order
+        layout = layout_of(reduced)  #      Layout    where each name lives
+        noise = noise_form(reduced)  #      NoiseForm drift, diffusion, kind
+        memo["compiled"] = CompiledSystem(system, reduced, layout, noise)
+    return memo["compiled"]
+
+
+class Point(NamedTuple):
+    """Where an expression is evaluated: time, flat states, flat parameters, functions by name."""
+
+    t: Any
+    y: Any
+    p: Any
+    functions: Mapping[str, Callable[..., Any]]
+
+
+@jax.tree_util.register_static
+class CompiledSystem:
+    """Rates, diffusion, initial values and observed quantities of one System.
+
+    Attributes:
+        system: as the user wrote it.
+        reduced: after the passes: explicit, first order.
+        layout: where each name lives in the flat vectors.
+        noise: drift, diffusion and the kind of noise.
+    """
+
+    def __init__(self, system: System, reduced: System, layout: Layout, noise: NoiseForm):
+        self.system, self.reduced, self.layout, self.noise = system, reduced, layout, noise
+        self.definitions = {declaration_of(u).name: e for u, e in reduced.eliminated.items()}
+        self.programs: dict[Any, Any] = {}  # what other rooms keep with this model: jitted functions
+        self._rates_of = {declaration_of(u).name: e.rhs for u, e in zip(noise.unknowns, reduced.equations, strict=True)}
+        _check_shapes(self)
+
+    def __repr__(self) -> str:
+        return f"CompiledSystem '{self.system.name}': {self.layout.n_states} states, {self.layout.n_params} parameters"
+
+    # -- values -----------------------------------------------------------------
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Declared values by name: numbers, arrays, pytrees; a parameter defined by others is left out."""
+        plain = {n: p.default for n, p in self.layout.params.items() if n in self.layout.settable and not p.derived}
+        return {**plain, **{n: function_value(d) for n, d in self.layout.functions.items()}}
+
+    @property
+    def initial(self) -> dict[str, Any]:
+        """Declared initial values by name, without those that are expressions."""
+        return {n: p.default for n, p in self.layout.states.items() if not p.derived}
+
+    def functions(self, values: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
+        """Data, tables and neural terms as functions, with the given values in place of the declared ones."""
+        made = {}
+        for name, d in self.layout.functions.items():
+            value = values.get(name, function_value(d))
+            made[name] = as_function(d, value)
+        return made
+
+    def full_params(self, p: Any, given: frozenset[str] = frozenset()) -> Any:
+        """The flat parameters with those that are defined by others computed. `given` were set by the caller."""
+        return _filled(p, self.layout.params, given, lambda expressions: self._param_tape(expressions), lambda tape: tape.run(self._param_leaf(p)))
+
+    def initial_state(self, y: Any, p: Any, start: Any, given: frozenset[str] = frozenset()) -> Any:
+        """The flat initial state with the values that are expressions computed."""
+
+        def leaf(key: tuple[str, str]) -> Any:
+            return start if key[0] == "time" else _piece(y, self.layout.states[key[1]]) if key[0] == "unknown" else self._param_leaf(p)(key)
+
+        return _filled(y, self.layout.states, given, self._initial_tape, lambda tape: tape.run(leaf))
+
+    def _param_tape(self, expressions: list[sp.Expr]) -> Tape:
+        return lower([_inline(e, {n: pl.default for n, pl in self.layout.params.items() if pl.derived}) for e in expressions])
+
+    def _initial_tape(self, expressions: list[sp.Expr]) -> Tape:
+        derived = {n: pl.default for n, pl in self.layout.states.items() if pl.derived}
+        return lower([_inline(e, derived) for e in expressions], self.definitions)
+
+    def _param_leaf(self, p: Any) -> Callable[[tuple[str, str]], Any]:
+        return lambda key: _piece(p, self.layout.params[key[1]])
+
+    # -- functions of JAX ---------------------------------------------------------
+
+    def rates(self, point: Point) -> Any:
+        """dy/dt without noise, flat."""
+        if isinstance(self._lowered, Grouped):
+            return self._lowered.run(point.t, point.y, point.p)
+        return self._flat(self._lowered, point, list(self.layout.states.values()))
+
+    @functools.cached_property
+    def _lowered(self) -> Tape | Grouped:
+        """Unrolled scalars, or groups of equal terms where the System is large and regular."""
+        rights = [*self.noise.drift, *[sp.S.Zero] * (len(self.layout.states) - len(self.noise.drift))]
+        if self.layout.scalar and not self.definitions:
+            states = {n: p.offset for n, p in self.layout.states.items()}
+            found = grouped(rights, states, {n: p.offset for n, p in self.layout.params.items()})
+            if found is not None:
+                return found
+        return lower(rights, self.definitions)
+
+    def diffusion(self, point: Point) -> Any:
+        """G of dX = f dt + G dW, of shape (states, noises); the diagonal alone, (states,), for one noise per state in order."""
+        places, noises = list(self.layout.states.values()), self._noise_places
+        entries = [(places[i], noises[declaration_of(n).name], c) for i, row in enumerate(self.noise.diffusion) for n, c in row.items()]
+        values = self._diffusion_tape.run(self._leaf(point))
+        total = jnp.zeros((self.layout.n_states, self.n_noises), point.y.dtype)
+        for (row, column, _), value in zip(entries, values, strict=True):
+            block = jnp.broadcast_to(jnp.asarray(value, point.y.dtype), row.shape).reshape(-1)
+            rows = jnp.arange(row.offset, row.end)
+            columns = jnp.arange(column.offset, column.end) if column.shape else jnp.full(row.size, column.offset)
+            total = total.at[rows, columns].add(block)
+        return jnp.diagonal(total) if self.diagonal else total
+
+    @functools.cached_property
+    def _diffusion_tape(self) -> Tape:
+        return lower([c for row in self.noise.diffusion for c in row.values()], self.definitions)
+
+    @functools.cached_property
+    def _noise_places(self) -> dict[str, Place]:
+        places, offset = {}, 0
+        for n in self.noise.noises:
+            d = declaration_of(n)
+            places[d.name] = Place(d.name, offset, d.shape, None, d)
+            offset = places[d.name].end
+        return places
+
+    @functools.cached_property
+    def n_noises(self) -> int:
+        return sum(p.size for p in self._noise_places.values())
+
+    @functools.cached_property
+    def diagonal(self) -> bool:
+        """Noise i drives state i and no other, so that G can be kept as a vector."""
+        rows = self.noise.diffusion
+        order = [name_of(n) for row in rows for n in row]
+        return self.noise.kind in ("additive", "diagonal") and all(len(r) == 1 for r in rows) and order == list(self._noise_places)
+
+    def in_calculus(self, calculus: str) -> "CompiledSystem":
+        """This model with the drift read in the other calculus."""
+        if calculus == self.reduced.calculus:
+            return self
+        if calculus not in self.programs:
+            reduced = to_calculus(self.reduced, calculus)
+            self.programs[calculus] = CompiledSystem(self.system, reduced, self.layout, noise_form(reduced))
+        return self.programs[calculus]
+
+    def evaluator(self, expressions: list[sp.Expr]) -> Callable[[Point], list[Any]]:
+        """A function that evaluates any expressions of unknowns, rates, parameters, data and time."""
+        tape = lower([self.known(e) for e in expressions], self.definitions)
+        return lambda point: tape.run(self._leaf(point))
+
+    def known(self, expression: sp.Expr) -> sp.Expr:
+        """The expression in names of this System: rates replaced by what they equal, names checked."""
+        rates = {d: self._rate(d) for d in _outer_derivatives(expression)}
+        expression = expression.xreplace(rates) if rates else expression
+        for node in sp.preorder_traversal(expression):
+            d = declaration_of(node)
+            if d is None:
+                if isinstance(node, sp.Symbol | sp.core.function.AppliedUndef):
+                    raise NameUnknown(f"'{node}' in `{text(expression)}` is not a name of System '{self.system.name}'. {nearest(str(node), self.names)}")
+            elif d.kind == "noise":
+                raise ModelError(f"`{text(expression)}` holds white noise '{d.name}', which has no value at a point of time.")
+            elif d.kind not in ("time", "function") and d.name not in self.names and not d.name.startswith("array_"):
+                raise NameUnknown(f"System '{self.system.name}' has no '{d.name}'. {nearest(d.name, self.names)}")
+        return expression
+
+    @functools.cached_property
+    def names(self) -> dict[str, None]:
+        everything = (*self.layout.states, *self.definitions, *self.reduced.observed, *self.layout.params, *self.layout.functions)
+        return dict.fromkeys(everything)
+
+    def _rate(self, derivative: sp.Derivative) -> sp.Expr:
+        """x' as what it equals; x'' as the rate of the unknown x'."""
+        name = name_of(derivative)
+        if name in self.layout.states:
+            return self.reduced.symbols[name]
+        below = name[:-1]
+        if below in self._rates_of:
+            if self._rates_of[below].has(*self.noise.noises) if self.noise.noises else False:
+                raise ModelError(f"'{text(derivative)}' is driven by white noise and has no value at a point of time.")
+            return self._rates_of[below]
+        if below in self.definitions:
+            return self.known(self.definitions[below].diff(t))
+        raise NameUnknown(f"System '{self.system.name}' has no rate {text(derivative)}. {nearest(below, self.names)}")
+
+    def _leaf(self, point: Point) -> Callable[[tuple[str, str]], Any]:
+        layout = self.layout
+
+        def value(key: tuple[str, str]) -> Any:
+            kind, name = key
+            if kind == "time":
+                return point.t
+            if kind == "unknown":
+                return _piece(point.y, layout.states[name])
+            if kind == "function":
+                return point.functions[name]
+            if name not in layout.params:  # an array given to sci.dot in an expression asked for afterwards
+                raise NameUnknown(f"System '{self.system.name}' has no '{name}'.")
+            return _piece(point.p, layout.params[name])
+
+        return value
+
+    def _flat(self, tape: Tape, point: Point, places: list[Place]) -> Any:
+        values = tape.run(self._leaf(point))
+        dtype = point.y.dtype
+        pieces = []
+        for value, place in zip(values, places, strict=True):
+            value = value if getattr(value, "dtype", None) == dtype else jnp.asarray(value, dtype)
+            pieces.append(value if not place.shape else jnp.broadcast_to(value, place.shape).reshape(-1))
+        if self.layout.scalar:
+            return jnp.stack(pieces)
+        return jnp.concatenate([jnp.atleast_1d(v) for v in pieces])
+
+    # -- for users ------------------------------------------------------------------
+
+    def rhs(self, t: Any, y: Any, params: Mapping[Any, Any] | None = None) -> Any:
+        """dy/dt at a time and state. `y` is flat, in the order of `layout.states`, or a dict by name; the answer is alike.
+
+        Raises:
+            NameUnknown: a name that the System does not have.
+        """
+        as_dict = isinstance(y, Mapping)
+        state = self.flat_state(y) if as_dict else jnp.asarray(y, float)
+        p, values, given = self.flat_params(params or {})
+        rates = self.rates(Point(jnp.asarray(t, state.dtype), state, self.full_params(p, given), self.functions(values)))
+        return {n: _piece(rates, place) for n, place in self.layout.states.items()} if as_dict else rates
+
+    def flat_state(self, values: Mapping[Any, Any]) -> Any:
+        by_name = {self.layout.check_state(k): v for k, v in values.items()}
+        missing = [n for n in self.layout.states if n not in by_name]
+        if missing:
+            raise ModelError(f"The state needs a value for {', '.join(missing)}.")
+        return _flattened(self.layout.states, by_name)
+
+    def flat_params(self, params: Mapping[Any, Any]) -> tuple[Any, dict[str, Any], frozenset[str]]:
+        """(flat vector, function values, names of defined parameters that were set)."""
+        by_name = {self.layout.check_param(k): v for k, v in params.items()}
+        functions = {n: v for n, v in by_name.items() if n in self.layout.functions}
+        given = frozenset(n for n in by_name if n in self.layout.params and self.layout.params[n].derived)
+        return _flattened(self.layout.params, by_name), functions, given
+
+    def explain(self) -> str:
+        """What the compiler did, in words."""
+        layout, noise = self.layout, self.noise
+        lines = [f"System '{self.system.name}': {len(self.system.equations)} equations, {layout.n_states} states, {layout.n_params} parameters"]
+        lines.append("passes: " + ", ".join(p.__name__ for p, _ in PASSES))
+        lines += [f"  {e}" for e in self.reduced.equations[:40]]
+        if len(self.reduced.equations) > 40:
+            lines.append(f"  ... and {len(self.reduced.equations) - 40} more")
+        lines += [f"  {text(u)} := {text(e)}   (eliminated, available as sol[{text(u)}])" for u, e in self.reduced.eliminated.items()]
+        if noise.kind != "none":
+            lines.append(f"noise: {noise.kind}, {self.n_noises} independent, read in the {self.reduced.calculus} calculus")
+        if isinstance(self._lowered, Grouped):
+            shapes = len(self._lowered.groups) + len(self._lowered.shared)
+            lines.append(f"lowering: {shapes} groups of equally shaped terms, as arrays")
+        else:
+            lines.append(f"lowering: {len(self._lowered.ops)} operations, each sub-expression once")
+        return "\n".join(lines)
+
+
+def function_value(d: Declaration) -> Any:
+    """The part of a function that travels as a parameter: the values of data, the arrays of a network."""
+    return eqx.filter(d.value, eqx.is_inexact_array) if d.kind == "neural" else d.value
+
+
+def as_function(d: Declaration, value: Any) -> Callable[..., Any]:
+    if d.kind == "neural":
+        return eqx.combine(value, eqx.filter(d.value, eqx.is_inexact_array, inverse=True))
+    payload = d.payload
+    return interpolant(payload["grid"], value, payload["interp"], payload["outside"])
+
+
+def _piece(flat: Any, place: Place) -> Any:
+    if not place.shape:
+        return jax.lax.index_in_dim(flat, place.offset, keepdims=False)
+    return jax.lax.slice_in_dim(flat, place.offset, place.end).reshape(place.shape)
+
+
+def _flattened(places: Mapping[str, Place], values: Mapping[str, Any]) -> Any:
+    pieces = []
+    for name, place in places.items():
+        value = values.get(name, 0.0 if place.derived or place.default is None else place.default)
+        checked_shape(value, place, "value")
+        pieces.append(jnp.broadcast_to(jnp.asarray(value, float), place.shape).reshape(-1))
+    return jnp.concatenate(pieces) if pieces else jnp.zeros(0)
+
+
+def _filled(flat: Any, places: Mapping[str, Place], given: frozenset[str], make: Callable, run: Callable) -> Any:
+    """The flat vector with the derived places that were not given replaced by their expressions."""
+    derived = [p for n, p in places.items() if p.derived and n not in given]
+    if not derived:
+        return flat
+    values = run(make([p.default for p in derived]))
+    for place, value in zip(derived, values, strict=True):
+        block = jnp.broadcast_to(jnp.asarray(value, flat.dtype), place.shape).reshape(-1)
+        flat = jax.lax.dynamic_update_slice_in_dim(flat, block, place.offset, 0)
+    return flat
+
+
+def _inline(expression: sp.Expr, derived: Mapping[str, sp.Expr]) -> sp.Expr:
+    """Names that are defined by expressions replaced by them, as deep as they go."""
+    for _ in range(len(derived) + 1):
+        inside = {n: derived[declaration_of(n).name] for n in sp.preorder_traversal(expression) if getattr(declaration_of(n), "name", None) in derived}
+        if not inside:
+            return expression
+        expression = expression.xreplace(inside)
+    raise ModelError(f"Values are defined in a circle: {', '.join(derived)}. Give one of them a number.")
+
+
+def _outer_derivatives(expression: sp.Expr) -> list[sp.Derivative]:
+    return list(expression.atoms(sp.Derivative)) if isinstance(expression, sp.Basic) and expression.has(sp.Derivative) else []
+
+
+def _check_shapes(model: CompiledSystem) -> None:
+    """Elementwise semantics: a right side has the shape of its unknown, or is a number."""
+    if model.layout.scalar:
+        return
+    layout = model.layout
+    for e, drift in zip(model.reduced.equations, model.noise.drift, strict=True):
+        place = layout.states[declaration_of(e.lhs.expr).name]
+        evaluate = model.evaluator([drift])
+        point = Point(jnp.zeros(()), jnp.zeros(layout.n_states), jnp.zeros(layout.n_params), model.functions({}))
+        try:
+            (found,) = jax.eval_shape(lambda: [jnp.asarray(v) for v in evaluate(point)])  # noqa: B023
+        except (TypeError, ValueError) as problem:
+            raise CompileError(f"In {e.cited}: shapes do not fit ({problem}). Products of arrays are written sci.dot(N, z).") from None
+        if found.shape not in ((), place.shape):
+            raise CompileError(f"In {e.cited}: the left side has shape {place.shape}, the right side {found.shape}. Products of arrays are written sci.dot(N, z).")
+
+
+__all__ = ["CompiledSystem", "Point", "as_function", "compile", "function_value"]

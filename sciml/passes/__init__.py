@@ -1,0 +1,21 @@
+"""Floor 3: passes, System -> System. A pass with nothing to do returns the same object."""
+
+from .alias import eliminate_aliases
+from .isolate import isolate
+from .noise import NoiseForm, ito_chain_rule, noise_form, to_calculus
+from .order import first_order
+from .pipeline import PASSES, run_passes
+from .units import convert_units
+
+__all__ = [
+    "PASSES",
+    "NoiseForm",
+    "convert_units",
+    "eliminate_aliases",
+    "first_order",
+    "isolate",
+    "ito_chain_rule",
+    "noise_form",
+    "run_passes",
+    "to_calculus",
+]

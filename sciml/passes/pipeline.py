@@ -1,0 +1,50 @@
+"""The passes in their order, each with the reason why it stands there."""
+
+from collections.abc import Callable
+
+from ..errors import CompileError
+from ..symbols import declaration_of
+from ..system import System, balanced
+from .alias import eliminate_aliases
+from .isolate import isolate
+from .noise import ito_chain_rule
+from .order import first_order
+from .units import convert_units
+
+Pass = Callable[[System], System]
+
+
+def compilable(system: System) -> System:
+    """Refuses, by name, what this version cannot compile."""
+    for name, s in system.symbols.items():
+        d = declaration_of(s)
+        if d.kind == "field" or d.over:
+            raise CompileError(f"'{name}' is a field over {', '.join(map(str, s.args))}. Only unknowns of time can be solved for: sci.variables(\"{name}\").")
+    return system
+
+
+def checked_chain_rule(system: System) -> System:
+    ito_chain_rule(system)
+    return system
+
+
+def checked_balance(system: System) -> System:
+    balanced(system)
+    return system
+
+
+PASSES: tuple[tuple[Pass, str], ...] = (
+    (compilable, "what cannot be compiled is said before any work is done"),
+    (convert_units, "factors must be in place before anything is rearranged"),
+    (checked_chain_rule, "must see the derivatives as they were written"),
+    (eliminate_aliases, "before the balance: tied components share an unknown"),
+    (checked_balance, "the complaint should show the user's equations, not reduced ones"),
+    (first_order, "solvers know first derivatives only"),
+    (isolate, "last: needs first order and one unknown per quantity"),
+)
+
+
+def run_passes(system: System, passes: tuple[tuple[Pass, str], ...] = PASSES) -> System:
+    for one, _ in passes:
+        system = one(system)
+    return system

@@ -1,0 +1,333 @@
+"""The Solution: numbers that know their names. Unpacked when asked, evaluated for any expression."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..codegen import CompiledSystem, Point
+from ..errors import NameUnknown, SolveError, nearest
+from ..system import System, latex, name_of, text
+from .program import TAIL, Program
+from .status import sentence_of, status_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+
+@jax.tree_util.register_pytree_node_class
+class Solution:
+    """What `sciml.solve` gives; a pytree, so it may cross `jit`, `vmap` and `grad`.
+
+    `sol[x]`, `sol["x"]`, `sol[x/(x + y)]`, `sol[x.diff(t)]`, `sol["total"]`: any expression of unknowns, rates,
+    parameters, data and time, of shape (batch..., time, *shape of the expression). An expression of parameters
+    alone has no time axis.
+
+    Attributes:
+        t: the times, (batch..., time). With saveat="steps" inside a transformation, NaN after the last step.
+        status: a `Status`, or a batch of them.
+        stats: steps, accepted, rejected, rhs, jacobians (numbers; None where not known), solver, adjoint, reason (words).
+    """
+
+    def __init__(self, out: Any, buffer: Any, values: Any, dense: Any, program: Program, n_times: int | None):
+        self._out, self._buffer, self._values, self._dense = out, buffer, values, dense
+        self._program, self._n_times = program, n_times
+        self._cache: dict[Any, Any] = {}
+
+    def tree_flatten(self) -> tuple[tuple, tuple]:
+        return (self._out, self._buffer, self._values, self._dense), (self._program, self._n_times)
+
+    @classmethod
+    def tree_unflatten(cls, aux: tuple, children: tuple) -> "Solution":
+        return cls(*children, *aux)
+
+    # -- pieces of the buffer -------------------------------------------------------
+
+    @property
+    def model(self) -> CompiledSystem:
+        return self._program.model
+
+    @property
+    def system(self) -> System:
+        return self.model.system
+
+    @property
+    def _concrete(self) -> bool:
+        return not isinstance(self._out, jax.core.Tracer)
+
+    @functools.cached_property
+    def _flat(self) -> Any:
+        """The packed numbers; as NumPy when they exist, because slicing NumPy costs nothing."""
+        return np.asarray(self._out) if self._concrete else self._out
+
+    @functools.cached_property
+    def _length(self) -> int:
+        """Number of times; with saveat="steps" and known numbers, of the steps that were taken."""
+        stored = self._n_times or 1
+        if self._program.options.saving == "steps" and self._concrete and self._n_times and self._flat.ndim == 1:
+            return min(stored, int(self._tail("accepted")) + 1)
+        return stored
+
+    def _tail(self, name: str) -> Any:
+        return self._flat[..., TAIL.index(name) - len(TAIL)]
+
+    @functools.cached_property
+    def _states(self) -> Any:
+        n, stored = self.model.layout.n_states, self._n_times or 1
+        ys = self._flat[..., : stored * n].reshape(*self._flat.shape[:-1], stored, n)
+        return ys[..., : self._length, :]
+
+    @functools.cached_property
+    def _times(self) -> Any:
+        n, stored = self.model.layout.n_states, self._n_times or 1
+        return self._flat[..., stored * n : stored * n + self._length]
+
+    @property
+    def t(self) -> Any:
+        return jnp.asarray(self._times if self._n_times else self._times[..., 0])
+
+    @property
+    def status(self) -> Any:
+        return status_of(self._tail("status"))
+
+    @property
+    def successful(self) -> Any:
+        """True where the solve reached the end."""
+        return self._tail("status") == 0
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        program, row = self._program, self._program.choice.row
+        steps, accepted, rejected = (self._count(k) for k in ("steps", "accepted", "rejected"))
+        first = 0 if program.options.fixed else 2  # the guess of the first step
+        return {
+            "steps": steps,
+            "accepted": accepted,
+            "rejected": rejected,
+            "rhs": None if row.stages is None else row.stages * steps + 1 + first,
+            "jacobians": steps if row.implicit else 0,
+            "solver": program.choice.name,
+            "adjoint": program.adjoint[0],
+            "reason": f"solver: {program.choice.reason}; adjoint: {program.adjoint[2]}",
+        }
+
+    def _count(self, name: str) -> Any:
+        value = self._tail(name)
+        return int(value) if self._concrete and value.ndim == 0 else value
+
+    # -- values -----------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, list | tuple):
+            raise SolveError("Ask for one quantity at a time: sol[x], sol[y].")
+        known = self._cache.get(key)
+        if known is None:
+            known = self._value(key)
+            if self._concrete:
+                self._cache[key] = known
+        return known
+
+    def _value(self, key: Any) -> Any:
+        expression = self._expression(key)
+        place = self.model.layout.states.get(expression) if isinstance(expression, str) else None
+        if place is not None:
+            piece = self._states[..., place.offset : place.end]
+            piece = piece.reshape(*piece.shape[:-1], *place.shape)
+            return jnp.asarray(piece if self._n_times else self._first_time(piece))
+        return self._evaluated(expression)
+
+    def _first_time(self, value: Any) -> Any:
+        return value[(slice(None),) * (self._flat.ndim - 1) + (0,)]
+
+    def _expression(self, key: Any) -> Any:
+        """A state's name, or an expression to evaluate."""
+        model = self.model
+        if isinstance(key, str):
+            if key in model.layout.states:
+                return key
+            if key in model.reduced.observed:
+                return model.reduced.observed[key]
+            if key in model.names:
+                return model.reduced.symbols[key]
+            raise NameUnknown(f"The Solution has no '{key}'. {nearest(key, model.names)}")
+        if _is_unknown(key) and name_of(key) in model.layout.states:
+            return name_of(key)
+        return key
+
+    def _evaluated(self, expression: Any) -> Any:
+        """Any expression, by a jitted function that is kept with the program."""
+        program = self._program
+        batch = self._flat.ndim - 1
+        evaluator = program.evaluators.get((expression, batch, self._length))
+        if evaluator is None:
+            evaluator = jax.jit(_evaluator(program, expression, batch))
+            program.evaluators[expression, batch, self._length] = evaluator
+        value = evaluator(self._times, self._states, self._buffer, self._values)
+        if not self._n_times and _varies(program.model, expression):
+            return self._first_time(value)
+        return value
+
+    def __call__(self, times: Any) -> "Solution":
+        """The solution at other times: `sol(3.0)[x]`. Needs `dense=True`."""
+        if self._dense is None:
+            raise SolveError("sol(time) needs the dense solution: write sci.solve(..., dense=True).")
+        if self._concrete and not isinstance(times, jax.core.Tracer):
+            self._refuse_outside(np.asarray(times))
+        times = jnp.asarray(times, self._program.options.dtype)
+        evaluate = _dense_evaluator(self._program)
+        for _ in range(self._flat.ndim - 1):
+            evaluate = jax.vmap(evaluate, in_axes=(0, 0, 0, None))
+        out = evaluate(self._out, self._dense, self._buffer, jnp.atleast_1d(times))
+        return Solution(out, self._buffer, self._values, self._dense, self._program, len(times) if times.ndim else None)
+
+    def _refuse_outside(self, times: np.ndarray) -> None:
+        given = self._program.split(np.asarray(self._buffer))
+        low, high = np.min(np.minimum(given["t0"], given["t1"])), np.max(np.maximum(given["t0"], given["t1"]))
+        slack = 1e-6 * (high - low)
+        if (times < low - slack).any() or (times > high + slack).any():
+            raise SolveError(f"The solution is known from t={low:g} to t={high:g}, not at t={times if times.ndim == 0 else times.max():g}. Solve over a longer t_span.")
+
+    # -- to tables and pictures ---------------------------------------------------------
+
+    def quantities(self) -> dict[str, Any]:
+        """Every unknown (eliminated ones too) and observed quantity with its symbol or expression."""
+        model = self.model
+        unknowns = {n: model.reduced.symbols[n] for n in (*model.layout.states, *model.definitions)}
+        return {**unknowns, **model.reduced.observed}
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A table with one column per unknown and observed quantity, the time as index.
+
+        Components of an array have columns `z[0]`, `z[1]` ...; a batch gives a table with the batch axes in the index.
+        """
+        import pandas as pd
+
+        if self._flat.ndim > 1:
+            return self.to_xarray().to_dataframe()
+        columns: dict[str, Any] = {}
+        for name in self.quantities():
+            value = np.asarray(self[name])
+            if value.ndim == 1:
+                columns[name] = value
+            else:
+                for index in np.ndindex(*value.shape[1:]):
+                    columns[f"{name}[{','.join(map(str, index))}]"] = value[(slice(None), *index)]
+        return pd.DataFrame(columns, index=pd.Index(np.asarray(self.t), name="t"))
+
+    def to_xarray(self, batch: Sequence[str] | str = ()) -> "xr.Dataset":
+        """A Dataset: one variable per unknown and observed quantity, with units and descriptions as attributes.
+
+        Args:
+            batch: names of the batch axes, outermost first; "batch", "batch1", ... if left out.
+        """
+        import xarray as xr
+
+        from ..symbols import declaration_of
+
+        axes = self._flat.ndim - 1
+        names = [batch] if isinstance(batch, str) else list(batch)
+        if len(names) > axes:
+            raise SolveError(f"This Solution has {axes} batch axes, not {len(names)}: to_xarray(batch={names[:axes]}).")
+        names += ["batch" + (str(i) if i else "") for i in range(len(names), axes)]
+        time = np.asarray(self._times)
+        same = axes == 0 or bool((time == time.reshape(-1, time.shape[-1])[0]).all())
+        coordinates: dict[str, Any] = {"t": time.reshape(-1, time.shape[-1])[0]} if same else {"time": ((*names, "t"), time)}
+        variables = {}
+        for name, symbol in self.quantities().items():
+            value = np.asarray(self[name])
+            value = value if self._n_times else np.expand_dims(value, axes)
+            inner = [f"{name}_{i}" for i in range(value.ndim - axes - 1)]
+            d = declaration_of(symbol)
+            attributes = {"units": d.unit, "description": d.description} if d is not None else {"long_name": text(symbol)}
+            variables[name] = ((*names, "t", *inner), value, {k: v for k, v in attributes.items() if v})
+        made = xr.Dataset(variables, coordinates, {"system": self.system.name, "solver": self._program.choice.name})
+        unit = self.system.units.get("t")
+        if unit and same:
+            made["t"].attrs["units"] = unit
+        return made
+
+    def to_netcdf(self, path: Any) -> None:
+        """Writes `to_xarray()` as netCDF; `xarray.open_dataset(path)` reads it back."""
+        self.to_xarray().to_netcdf(path, engine="h5netcdf", invalid_netcdf=False)
+
+    def plot(self, *what: Any, ax: Any = None, **style: Any) -> Any:
+        """Draws quantities over time, or pairs `(x, y)` in the phase plane; everything if nothing is named.
+
+        Returns the matplotlib axes. `style` goes to `Axes.plot`.
+        """
+        from .plot import plot_solution
+
+        return plot_solution(self, what, ax, style)
+
+    def label(self, key: Any) -> str:
+        """How a quantity is written on an axis."""
+        if isinstance(key, str):
+            return key
+        return f"${latex(key)}$"
+
+    def __repr__(self) -> str:
+        if not self._concrete:
+            return f"Solution of '{self.system.name}' (traced)"
+        count = f"{self._length} times" if self._n_times else "one time"
+        head = f"Solution of '{self.system.name}': {', '.join(self.quantities())} at {count}"
+        if self._flat.ndim == 1:
+            return f"{head}. {sentence_of(self._tail('status'))}"
+        ended = np.asarray(self.successful)
+        return f"{head}, batch {ended.shape}. {ended.sum()} of {ended.size} reached the end."
+
+
+def _is_unknown(key: Any) -> bool:
+    from ..symbols import Applied
+
+    return isinstance(key, Applied) and key.declaration.kind == "unknown"
+
+
+def _varies(model: CompiledSystem, expression: Any) -> bool:
+    """Whether an expression depends on time, through unknowns, data or t itself."""
+    import sympy as sp
+
+    from ..symbols import Applied, declaration_of
+
+    for node in sp.preorder_traversal(expression):
+        d = declaration_of(node)
+        if isinstance(node, Applied) and d.kind in ("unknown", "data"):
+            return True
+        if d is not None and d.kind == "time":
+            return True
+    return False
+
+
+def _evaluator(program: Program, expression: Any, batch: int) -> Callable[..., Any]:
+    """A function (times, states, buffer, values) -> values of the expression, over the batch axes and time."""
+    model = program.model
+    evaluate = model.evaluator([expression])
+    varies = _varies(model, expression)
+
+    def over_time(times: Any, states: Any, buffer: Any, values: Any) -> Any:
+        buffer = jnp.asarray(buffer, program.options.dtype)
+        p = model.full_params(program.split(buffer)["p"], program.options.given_params)
+        functions = model.functions(values)
+
+        def one(t: Any, y: Any) -> Any:
+            return jnp.asarray(evaluate(Point(t, y, p, functions))[0], buffer.dtype)
+
+        times, states = jnp.asarray(times, buffer.dtype), jnp.asarray(states, buffer.dtype)
+        return jax.vmap(one)(times, states) if varies else one(times[0], states[0])
+
+    for _ in range(batch):
+        over_time = jax.vmap(over_time)
+    return over_time
+
+
+def _dense_evaluator(program: Program) -> Callable[..., Any]:
+    def evaluate(out: Any, dense: Any, buffer: Any, times: Any) -> Any:
+        given = program.split(jnp.asarray(buffer, program.options.dtype))
+        tau = jnp.clip((times - given["t0"]) / (given["t1"] - given["t0"]), 0.0, 1.0)
+        ys = jax.vmap(dense.evaluate)(tau)
+        return jnp.concatenate([ys.reshape(-1), times, out[-len(TAIL) :]])
+
+    return evaluate

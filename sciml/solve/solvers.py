@@ -1,0 +1,146 @@
+"""Solvers by name, and the rule behind solver="auto".
+
+| noise       | auto       | strong order | why                                                         |
+|-------------|------------|--------------|-------------------------------------------------------------|
+| none        | tsit5      | 5            | the cheapest for smooth problems that are not stiff         |
+| additive    | shark      | 1.5          | the highest order there is for additive noise               |
+| diagonal    | slow_rk    | 1.5          | order 1.5 for commutative noise, in Stratonovich form        |
+| commutative | slow_rk    | 1.5          | the same                                                    |
+| general     | spark      | 0.5          | no higher order without iterated integrals of the noise     |
+
+A System in Ito form is rewritten for a Stratonovich solver, and the other way round. ShARK, SlowRK and SPaRK
+are from Foster, dos Reis and Strange, High order splitting methods for SDEs (2023).
+"""
+
+import dataclasses
+from typing import Any
+
+import diffrax as dfx
+
+from ..errors import SolveError, nearest
+
+ANY = ("additive", "diagonal", "commutative", "general")
+COMMUTATIVE = ("additive", "diagonal", "commutative")
+ADDITIVE = ("additive",)
+
+
+@dataclasses.dataclass(frozen=True)
+class SolverRow:
+    """A diffrax solver and what it is good for.
+
+    `noise` are the kinds of noise for which it converges to the right process; `stages` counts evaluations of the
+    rates per step (None where Newton iterations make it vary).
+    """
+
+    make: Any
+    noise: tuple[str, ...] = ()
+    calculus: str = "stratonovich"
+    adaptive: bool = True
+    implicit: bool = False
+    stages: int | None = None
+    levy_area: Any = None
+
+
+_ST = dfx.SpaceTimeLevyArea
+SOLVERS: dict[str, SolverRow] = {
+    "tsit5": SolverRow(dfx.Tsit5, stages=6),
+    "dopri5": SolverRow(dfx.Dopri5, stages=6),
+    "dopri8": SolverRow(dfx.Dopri8, stages=13),
+    "bosh3": SolverRow(dfx.Bosh3, stages=3),
+    "kvaerno3": SolverRow(dfx.Kvaerno3, implicit=True),
+    "kvaerno4": SolverRow(dfx.Kvaerno4, implicit=True),
+    "kvaerno5": SolverRow(dfx.Kvaerno5, implicit=True),
+    "implicit_euler": SolverRow(dfx.ImplicitEuler, implicit=True),
+    "euler": SolverRow(dfx.Euler, ANY, "ito", adaptive=False, stages=1),
+    "heun": SolverRow(dfx.Heun, ANY, stages=2),
+    "midpoint": SolverRow(dfx.Midpoint, ANY, stages=2),
+    "ralston": SolverRow(dfx.Ralston, ANY, stages=2),
+    "reversible_heun": SolverRow(dfx.ReversibleHeun, ANY, stages=1),
+    "euler_heun": SolverRow(dfx.EulerHeun, ANY, adaptive=False, stages=1),
+    "ito_milstein": SolverRow(dfx.ItoMilstein, COMMUTATIVE, "ito", adaptive=False, stages=1),
+    "stratonovich_milstein": SolverRow(dfx.StratonovichMilstein, COMMUTATIVE, adaptive=False, stages=1),
+    "sea": SolverRow(dfx.SEA, ADDITIVE, adaptive=False, stages=1, levy_area=_ST),
+    "sra1": SolverRow(dfx.SRA1, ADDITIVE, adaptive=False, stages=2, levy_area=_ST),
+    "shark": SolverRow(dfx.ShARK, ADDITIVE, adaptive=False, stages=2, levy_area=_ST),
+    "general_shark": SolverRow(dfx.GeneralShARK, ANY, adaptive=False, stages=2, levy_area=_ST),
+    "slow_rk": SolverRow(dfx.SlowRK, ANY, adaptive=False, stages=2, levy_area=_ST),
+    "spark": SolverRow(dfx.SPaRK, ANY, stages=2, levy_area=_ST),
+}
+
+AUTO: dict[str, tuple[str, str]] = {
+    "none": ("tsit5", "an explicit method; give solver=\"kvaerno5\" if the problem is stiff"),
+    "additive": ("shark", "additive noise: strong order 1.5"),
+    "diagonal": ("slow_rk", "diagonal noise commutes: strong order 1.5"),
+    "commutative": ("slow_rk", "commutative noise: strong order 1.5"),
+    "general": ("spark", "noise that does not commute: strong order 0.5 is the highest without iterated integrals"),
+}
+AUTO_ADAPTIVE = ("spark", "rtol or atol was given, and this solver estimates its error")
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A solver chosen, its name and the reason."""
+
+    name: str
+    row: SolverRow
+    solver: Any
+    reason: str
+
+
+def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool) -> Choice:
+    """The solver for a name, an instance or "auto"; refuses pairs that converge to something else."""
+    if isinstance(solver, str) and solver == "auto":
+        name, reason = AUTO_ADAPTIVE if noise != "none" and has_tolerance else AUTO[noise]
+    elif isinstance(solver, str):
+        name, reason = solver.lower(), "chosen by you"
+        if name not in SOLVERS:
+            raise SolveError(f"There is no solver '{solver}'. {nearest(name, ['auto', *SOLVERS])}")
+    elif isinstance(solver, dfx.AbstractSolver):
+        return Choice(type(solver).__name__, _row_of(solver), solver, "an instance given by you")
+    else:
+        raise SolveError(f"solver={solver!r}: give a name such as \"tsit5\" or an instance such as diffrax.Tsit5().")
+    row = SOLVERS[name]
+    _refuse_noise(name, row, noise)
+    if adaptive and not row.adaptive:
+        raise SolveError(f"'{name}' has no error estimate and needs a fixed step: write sci.solve(..., solver=\"{name}\", dt=0.01).")
+    return Choice(name, row, row.make(), reason)
+
+
+def _refuse_noise(name: str, row: SolverRow, noise: str) -> None:
+    if noise == "none" or noise in row.noise:
+        return
+    if not row.noise:
+        raise SolveError(f"'{name}' solves ordinary differential equations, and this System has noise. Leave solver=\"auto\", or use \"euler\".")
+    valid = ", ".join(n for n, r in SOLVERS.items() if noise in r.noise)
+    raise SolveError(f"'{name}' converges for {' or '.join(row.noise)} noise only, and the noise of this System is {noise}. Use one of: {valid}.")
+
+
+def _row_of(solver: Any) -> SolverRow:
+    for row in SOLVERS.values():
+        if type(solver) is row.make:
+            return row
+    ito = isinstance(solver, dfx.AbstractItoSolver)
+    noise = ANY if ito or isinstance(solver, dfx.AbstractStratonovichSolver) else ()
+    levy_area = getattr(solver, "minimal_levy_area", None)
+    adaptive = isinstance(solver, dfx.AbstractAdaptiveSolver)
+    return SolverRow(type(solver), noise, "ito" if ito else "stratonovich", adaptive, isinstance(solver, dfx.AbstractImplicitSolver), None, levy_area)
+
+
+ADJOINTS: dict[str, tuple[Any, str]] = {
+    "checkpoint": (dfx.RecursiveCheckpointAdjoint, "reverse mode through the steps, with checkpoints"),
+    "forward": (dfx.ForwardMode, "forward mode (jvp, jacfwd) through the steps"),
+    "backsolve": (dfx.BacksolveAdjoint, "the continuous adjoint equation, solved backwards"),
+    "direct": (dfx.DirectAdjoint, "both modes, all steps in memory"),
+}
+
+
+def adjoint_of(adjoint: Any) -> tuple[str, Any, str]:
+    """(name, diffrax object, reason) for a name, an instance or "auto"."""
+    if isinstance(adjoint, dfx.AbstractAdjoint):
+        return type(adjoint).__name__, adjoint, "an instance given by you"
+    if adjoint == "auto":
+        return "checkpoint", dfx.RecursiveCheckpointAdjoint(), "exact gradients of the computed solution in reverse mode"
+    if adjoint not in ADJOINTS:
+        raise SolveError(f"There is no adjoint {adjoint!r}. {nearest(str(adjoint), ['auto', *ADJOINTS])}")
+    make, reason = ADJOINTS[adjoint]
+    return adjoint, make(), reason

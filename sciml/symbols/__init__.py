@@ -1,0 +1,47 @@
+"""Floor 1: declarations. What a user writes becomes SymPy objects that carry their own declaration."""
+
+from .declaration import Declaration, declaration_of, expression_content
+from .declare import (
+    as_value,
+    constants,
+    data,
+    derivative_unknown,
+    fields,
+    function,
+    neural,
+    parameters,
+    space,
+    t,
+    table,
+    unknowns_in,
+    variables,
+    white_noise,
+)
+from .heads import Applied, Component, Coordinate, Dot, Head, Quantity, dot
+
+__all__ = [
+    "Applied",
+    "Component",
+    "Coordinate",
+    "Declaration",
+    "Dot",
+    "Head",
+    "Quantity",
+    "as_value",
+    "constants",
+    "data",
+    "declaration_of",
+    "derivative_unknown",
+    "dot",
+    "expression_content",
+    "fields",
+    "function",
+    "neural",
+    "parameters",
+    "space",
+    "t",
+    "table",
+    "unknowns_in",
+    "variables",
+    "white_noise",
+]

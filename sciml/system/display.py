@@ -1,0 +1,65 @@
+"""Expressions as the user thinks of them: `x'` for dx/dt and `x` for x(t), as text and as LaTeX."""
+
+from typing import Any
+
+import sympy as sp
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.str import StrPrinter
+
+from ..symbols import Applied, declaration_of
+
+
+def _order_in_time(node: sp.Derivative) -> int | None:
+    """n for the n-th time derivative of an unknown, None for any other derivative."""
+    (variable, order), *more = node.variable_count
+    d = declaration_of(variable)
+    plain = not more and d is not None and d.kind == "time" and isinstance(node.expr, Applied)
+    return int(order) if plain and order.is_Integer else None
+
+
+class _Text(StrPrinter):
+    def _print_Function(self, node: Any) -> str:
+        d = declaration_of(node)
+        if d is not None and d.kind in ("unknown", "noise", "data"):
+            return d.name
+        return super()._print_Function(node)
+
+    def _print_Derivative(self, node: Any) -> str:
+        order = _order_in_time(node)
+        return self._print(node.expr) + "'" * order if order else super()._print_Derivative(node)
+
+
+class _Latex(LatexPrinter):
+    def _print_Function(self, node: Any, exp: Any = None) -> str:
+        d = declaration_of(node)
+        if d is None or d.kind not in ("unknown", "noise", "data"):
+            return super()._print_Function(node, exp)
+        shown = latex_name(d.name)
+        return shown if exp is None else f"{{{shown}}}^{{{exp}}}"
+
+    def _print_Symbol(self, node: Any, **options: Any) -> str:
+        return latex_name(node.name) if declaration_of(node) is not None else super()._print_Symbol(node, **options)
+
+    def _print_Derivative(self, node: Any) -> str:
+        order = _order_in_time(node)
+        if not order:
+            return super()._print_Derivative(node)
+        return rf"\frac{{d{'' if order == 1 else f'^{order}'} {self._print(node.expr)}}}{{d t{'' if order == 1 else f'^{order}'}}}"
+
+
+def latex_name(name: str) -> str:
+    """`theta'` -> \\theta', `motor.R` -> R with the component as an upper index."""
+    stem = name.rstrip("'")
+    primes = name[len(stem) :]
+    component, _, last = stem.rpartition(".")
+    shown = sp.latex(sp.Symbol(last))
+    upper = rf"^{{\mathrm{{{component}}}}}" if component else ""
+    return shown + upper + primes
+
+
+def text(expression: Any) -> str:
+    return _Text().doprint(expression)
+
+
+def latex(expression: Any) -> str:
+    return _Latex().doprint(expression)
