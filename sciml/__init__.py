@@ -1,5 +1,9 @@
 """sciml: a modelling language for science. Equations in SymPy, solved and differentiated in JAX."""
 
+from .xla import raise_small_loop_threshold as _raise_small_loop_threshold
+
+_raise_small_loop_threshold()
+
 from .codegen import CompiledSystem as CompiledSystem
 from .codegen import compile as compile
 from .solve import Solution as Solution

@@ -1,41 +1,49 @@
 """Step size control: diffrax's PID controller, watched so that a collapsing step ends the solve."""
 
+from collections.abc import Callable
 from typing import Any
 
 import diffrax as dfx
+import equinox as eqx
 import jax.numpy as jnp
+import optimistix as optx
 from diffrax import RESULTS
 
 
 class Watched(dfx.AbstractAdaptiveStepSizeController):
-    """Another controller that stops with `dt_min_reached` once a step no longer advances the time.
+    """A PID controller that stops with `dt_min_reached` once a step no longer advances the time.
 
     Without it a solution that blows up would spend all of max_steps on steps of the size of a rounding error.
     The smallest step is relative to the time, not absolute: near 0 steps may be as small as they need to be.
+
+    `tolerances` reads (rtol, atol), and `span` the length of the scaled time, from the arguments of the solve, at each step; the fields `rtol` and `atol` hold the
+    same numbers for the root finders of implicit methods.
     """
 
-    controller: dfx.AbstractAdaptiveStepSizeController
-
-    @property
-    def rtol(self) -> Any:
-        return self.controller.rtol
-
-    @property
-    def atol(self) -> Any:
-        return self.controller.atol
-
-    @property
-    def norm(self) -> Any:
-        return self.controller.norm
+    rtol: Any
+    atol: Any
+    implicit: bool = eqx.field(static=True)
+    tolerances: Callable[[Any], tuple[Any, Any]] = eqx.field(static=True)
+    span: Callable[[Any], Any] = eqx.field(static=True)
+    norm: Callable[[Any], Any] = eqx.field(static=True, default=optx.rms_norm)
 
     def wrap(self, direction: Any) -> "Watched":
-        return Watched(self.controller.wrap(direction))
+        return self
 
-    def init(self, *args: Any, **kwargs: Any) -> Any:
-        return self.controller.init(*args, **kwargs)
+    def _pid(self, args: Any) -> dfx.PIDController:
+        """An I controller for explicit methods, a PI controller for implicit ones (it saves them 40% of the steps)."""
+        rtol, atol = self.tolerances(args)
+        coefficients = {"pcoeff": 0.3, "icoeff": 0.4} if self.implicit else {}
+        return dfx.PIDController(rtol=rtol, atol=atol, norm=self.norm, **coefficients)
 
-    def adapt_step_size(self, t0: Any, t1: Any, *args: Any, **kwargs: Any) -> Any:
-        keep, next_t0, next_t1, jump, state, result = self.controller.adapt_step_size(t0, t1, *args, **kwargs)
+    def init(self, terms: Any, t0: Any, t1: Any, y0: Any, dt0: Any, args: Any, func: Any, error_order: Any) -> Any:
+        def scaled(terms: Any, t: Any, y: Any, args: Any) -> Any:
+            return func(terms, t, y, args) * self.span(args)  # the guess of the first step is in the scaled time
+
+        return self._pid(args).init(terms, t0, t1, y0, dt0, args, scaled, error_order)
+
+    def adapt_step_size(self, t0: Any, t1: Any, y0: Any, y1: Any, args: Any, error: Any, order: Any, state: Any) -> Any:
+        keep, next_t0, next_t1, jump, state, result = self._pid(args).adapt_step_size(t0, t1, y0, y1, args, error, order, state)
         smallest = 4 * jnp.finfo(jnp.asarray(next_t1).dtype).eps * next_t0
         result = RESULTS.where(next_t1 - next_t0 <= smallest, RESULTS.dt_min_reached, result)
         return keep, next_t0, next_t1, jump, state, result
@@ -62,10 +70,3 @@ class LandingSteps(dfx.AbstractStepSizeController):
         ahead = jnp.searchsorted(self.ts, now, side="right")
         landing = jnp.where(ahead < len(self.ts), self.ts[jnp.minimum(ahead, len(self.ts) - 1)], jnp.inf)
         return jnp.minimum(now + dt, landing)
-
-
-def controller(rtol: Any, atol: Any, implicit: bool, landing: Any = None) -> dfx.AbstractStepSizeController:
-    """An I controller for explicit methods, a PI controller for implicit ones (it saves them 40% of the steps)."""
-    coefficients = {"pcoeff": 0.3, "icoeff": 0.4} if implicit else {}
-    watched = Watched(dfx.PIDController(rtol=rtol, atol=atol, **coefficients))
-    return watched if landing is None else dfx.ClipStepSizeController(watched, step_ts=landing)

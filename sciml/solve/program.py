@@ -18,7 +18,7 @@ import lineax as lx
 import numpy as np
 
 from ..codegen import CompiledSystem, Point
-from .control import LandingSteps, controller
+from .control import LandingSteps, Watched
 from .solvers import Choice
 from .status import NONFINITE, code_of
 
@@ -39,6 +39,15 @@ class Options:
     given_params: frozenset[str]
     given_initial: frozenset[str]
     dtype: str
+
+
+class ScaledTerm(dfx.ODETerm):
+    """dy = f(t, y) dt in the scaled time: dt is span*dtau. Cheaper than scaling f, which has many entries."""
+
+    buffer: Any
+
+    def contr(self, t0: Any, t1: Any, **kwargs: Any) -> Any:
+        return (t1 - t0) * (self.buffer[1] - self.buffer[0])
 
 
 class Program:
@@ -73,55 +82,66 @@ class Program:
     def run(self, buffer: Any, values: Mapping[str, Any], key: Any) -> tuple[Any, Any]:
         """(packed solution, dense interpolation or None)."""
         self.traces += 1  # runs when tracing only
-        buffer = jnp.asarray(buffer, self.options.dtype)
+        buffer = self._completed(jnp.asarray(buffer, self.options.dtype))
         given = self.split(buffer)
-        p = self.model.full_params(given["p"], self.options.given_params)
-        y0 = self.model.initial_state(given["y0"], p, given["t0"], self.options.given_initial)
-        span = given["t1"] - given["t0"]
         functions, static = eqx.partition(self.model.functions(values), eqx.is_array)
         sol = dfx.diffeqsolve(
-            self._terms(static, span, key, given["dt"]),
+            self._terms(static, buffer, key),
             self.choice.solver,
             t0=0.0,
             t1=1.0,
-            dt0=self._first_step(given["dt"], span),
-            y0=y0,
-            args=(given["t0"], span, p, functions),
-            saveat=self._saveat(given, span),
-            stepsize_controller=self._controller(given, span),
+            dt0=self._first_step(given),
+            y0=given["y0"],
+            # The buffer whole, not its pieces: XLA's CPU executor hands pieces to other threads, at 40 us a call.
+            args=(buffer, functions),
+            saveat=self._saveat(given),
+            stepsize_controller=self._controller(given),
             adjoint=self.adjoint[1],
             max_steps=self.options.max_steps,
             throw=False,
         )
-        return self._packed(sol, given["t0"], span), sol.interpolation
+        return self._packed(sol, given), sol.interpolation
 
-    def _point(self, static: Any, tau: Any, y: Any, args: Any) -> Point:
-        start, span, p, functions = args
-        return Point(start + tau * span, y, p, eqx.combine(functions, static))
+    def _completed(self, buffer: Any) -> Any:
+        """The buffer with the parameters and initial values that are expressions computed."""
+        given, o = self.split(buffer), self.options
+        p = self.model.full_params(given["p"], o.given_params)
+        y0 = self.model.initial_state(given["y0"], p, given["t0"], o.given_initial)
+        if p is given["p"] and y0 is given["y0"]:
+            return buffer
+        return jnp.concatenate([buffer[: self.p_at], p, y0, buffer[self.times_at :]])
 
-    def _terms(self, static: Any, span: Any, key: Any, dt: Any) -> Any:
+    def point(self, buffer: Any, functions: Any, t: Any, y: Any) -> Point:
+        return Point(t, y, buffer[self.p_at : self.y_at], functions)
+
+    def _terms(self, static: Any, buffer: Any, key: Any) -> Any:
         model = self._in_calculus
 
+        def at(tau: Any, y: Any, args: Any) -> tuple[Any, Point]:
+            buffer, functions = args
+            span = buffer[1] - buffer[0]
+            return span, self.point(buffer, eqx.combine(functions, static), buffer[0] + tau * span, y)
+
         def drift(tau: Any, y: Any, args: Any) -> Any:
-            return args[1] * model.rates(self._point(static, tau, y, args))
+            return model.rates(at(tau, y, args)[1])
 
         if model.noise.kind == "none":
-            return dfx.ODETerm(drift)
+            return ScaledTerm(drift, buffer)
 
         def diffusion(tau: Any, y: Any, args: Any) -> Any:
-            # dW over span*dtau has the size sqrt(span) of one over dtau.
-            g = jnp.sqrt(args[1]) * model.diffusion(self._point(static, tau, y, args))
+            span, point = at(tau, y, args)
+            g = jnp.sqrt(span) * model.diffusion(point)  # dW over span*dtau is sqrt(span) times one over dtau
             return lx.DiagonalLinearOperator(g) if model.diagonal else g
 
         levy = self.choice.row.levy_area or dfx.BrownianIncrement
         shape = jax.ShapeDtypeStruct((model.n_noises,), self.options.dtype)
-        finest = jnp.abs(dt / span) / 2 if self.options.fixed else 2.0**-14
+        finest = self._first_step(self.split(buffer)) / 2 if self.options.fixed else 2.0**-14
         path = dfx.VirtualBrownianTree(0.0, 1.0, tol=finest, shape=shape, key=key, levy_area=levy)
-        return dfx.MultiTerm(dfx.ODETerm(drift), dfx.ControlTerm(diffusion, path))
+        return dfx.MultiTerm(ScaledTerm(drift, buffer), dfx.ControlTerm(diffusion, path))
 
-    def _first_step(self, dt: Any, span: Any) -> Any:
+    def _first_step(self, given: dict[str, Any]) -> Any:
         if self.options.fixed:
-            step = jnp.abs(dt / span)
+            step = jnp.abs(given["dt"] / (given["t1"] - given["t0"]))
             if self.options.saving == "even":  # a whole number of equal steps between save times
                 interval = 1.0 / (self.options.n_times - 1)
                 step = interval / jnp.ceil(interval / step * (1 - 1e-6))
@@ -129,37 +149,42 @@ class Program:
         # diffrax guesses a first step from the rates alone; with noise the guess is ours.
         return None if self.model.noise.kind == "none" else jnp.asarray(0.01, self.options.dtype)
 
-    def _controller(self, given: dict[str, Any], span: Any) -> Any:
+    def _controller(self, given: dict[str, Any]) -> Any:
         noisy, saving = self.model.noise.kind != "none", self.options.saving
-        landing = self._save_times(given, span) if noisy and saving in ("times", "even") else None
-        if not self.options.fixed:
-            return controller(given["rtol"], given["atol"], self.choice.row.implicit, landing)
-        return LandingSteps(landing) if saving == "times" and noisy else dfx.ConstantStepSize()
+        landing = self._save_times(given) if noisy and saving in ("times", "even") else None
+        if self.options.fixed:
+            return LandingSteps(landing) if saving == "times" and noisy else dfx.ConstantStepSize()
+        implicit, tolerances = self.choice.row.implicit, lambda args: self.tolerances(args[0])
+        watched = Watched(given["rtol"], given["atol"], implicit, tolerances, lambda args: args[0][1] - args[0][0])
+        return watched if landing is None else dfx.ClipStepSizeController(watched, step_ts=landing)
 
-    def _save_times(self, given: dict[str, Any], span: Any) -> Any:
+    def tolerances(self, buffer: Any) -> tuple[Any, Any]:
+        given = self.split(buffer)
+        return given["rtol"], given["atol"]
+
+    def _save_times(self, given: dict[str, Any]) -> Any:
         if self.options.saving == "even":
-            return jnp.linspace(0.0, 1.0, self.options.n_times, dtype=self.options.dtype)
-        return jnp.clip((given["times"] - given["t0"]) / span, 0.0, 1.0)
+            return np.linspace(0.0, 1.0, self.options.n_times, dtype=self.options.dtype)  # NumPy: a constant of the program
+        return jnp.clip((given["times"] - given["t0"]) / (given["t1"] - given["t0"]), 0.0, 1.0)
 
-    def _saveat(self, given: dict[str, Any], span: Any) -> dfx.SaveAt:
+    def _saveat(self, given: dict[str, Any]) -> dfx.SaveAt:
         saving, dense = self.options.saving, self.options.dense
         if saving == "end":
             return dfx.SaveAt(t1=True, dense=dense)
         if saving == "steps":
             return dfx.SaveAt(t0=True, steps=True, dense=dense)
-        return dfx.SaveAt(ts=self._save_times(given, span), dense=dense)
+        return dfx.SaveAt(ts=self._save_times(given), dense=dense)
 
-    def _packed(self, sol: Any, start: Any, span: Any) -> Any:
+    def _packed(self, sol: Any, given: dict[str, Any]) -> Any:
         """[states by time | times | status, steps, accepted, rejected]; what was not reached is NaN."""
         dtype = self.options.dtype
         ys, tau = sol.ys, sol.ts
         code = code_of(sol.result, dtype)
         reached = jnp.isfinite(tau)
         finite = jnp.isfinite(ys)
-        clean = jnp.all(finite | ~reached[:, None])
-        code = jnp.where((code == 0) & ~clean, jnp.asarray(NONFINITE, dtype), code)
+        code = jnp.where((code == 0) & ~jnp.all(finite | ~reached[:, None]), jnp.asarray(NONFINITE, dtype), code)
         ys = jnp.where(finite & reached[:, None], ys, jnp.nan)
-        times = jnp.where(reached, start + tau * span, jnp.nan)
+        times = jnp.where(reached, given["t0"] + tau * (given["t1"] - given["t0"]), jnp.nan)
         steps = [sol.stats[k] for k in ("num_steps", "num_accepted_steps", "num_rejected_steps")]
         tail = jnp.stack([code, *[jnp.asarray(s, dtype) for s in steps]])
         return jnp.concatenate([ys.reshape(-1), times, tail])
@@ -171,12 +196,10 @@ class Program:
         other = Program(self.model, self.choice, self.adjoint, options)
 
         def stopped(buffer: Any, values: Any, key: Any) -> Any:
-            given = self.split(jnp.asarray(buffer, self.options.dtype))
-            p = self.model.full_params(given["p"], self.options.given_params)
             out, _ = other.run(buffer[: self.times_at], values, key)
             t, y = out[self.model.layout.n_states], out[: self.model.layout.n_states]
-            rates = self.model.rates(Point(t, y, p, self.model.functions(values)))
-            return t, y, rates
+            whole = self._completed(jnp.asarray(buffer, self.options.dtype))
+            return t, y, self.model.rates(self.point(whole, self.model.functions(values), t, y))
 
         return jax.jit(stopped)
 

@@ -1,0 +1,41 @@
+"""Every test runs in float64 with strict types and ranks, unless SCIML_TEST_PRECISION=float32."""
+
+import os
+from pathlib import Path
+
+from beartype.roar import BeartypeDecorHintPep585DeprecationWarning  # noqa: F401
+from jaxtyping import install_import_hook
+
+_ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_ROOT / ".cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+with install_import_hook("sciml", "beartype.beartype"):
+    import sciml  # noqa: F401
+
+import jax  # noqa: E402
+import matplotlib  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+matplotlib.use("agg")
+FLOAT32 = os.environ.get("SCIML_TEST_PRECISION") == "float32"
+jax.config.update("jax_enable_x64", not FLOAT32)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+settings.register_profile("sciml", deadline=None, max_examples=30, derandomize=True)
+settings.load_profile("sciml")
+
+
+@pytest.fixture
+def close():
+    """Compares numbers to a relative tolerance that the precision allows."""
+
+    def check(found, expected, rtol=1e-6, atol=0.0):
+        rtol = max(rtol, 2e-3) if FLOAT32 else rtol
+        atol = max(atol, 1e-5) if FLOAT32 else atol
+        np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=rtol, atol=atol)
+
+    return check
