@@ -6,6 +6,10 @@ _raise_small_loop_threshold()
 
 from .codegen import CompiledSystem as CompiledSystem
 from .codegen import compile as compile
+from .fit import FitResult as FitResult
+from .fit import LogNormal as LogNormal
+from .fit import Normal as Normal
+from .fit import fit as fit
 from .solve import Solution as Solution
 from .solve import Status as Status
 from .solve import solve as solve
