@@ -6,7 +6,6 @@ Run: python examples/lynx_hare.py      About 20 s on two cores, most of it compi
 Expected: birth 0.55, hunting 0.028, feeding 0.024, death 0.80 per year, as in Carpenter (2018).
 """
 
-import sys
 import time
 from pathlib import Path
 
@@ -15,8 +14,6 @@ import pandas as pd
 
 import sciml as sci
 
-# Precision: fits are better done in float64; `float32` as an argument shows that it works without.
-jax.config.update("jax_enable_x64", "float32" not in sys.argv)
 HERE = Path(__file__).parent
 OUT = HERE.parent / "out"
 
@@ -55,6 +52,7 @@ def picture(result: sci.FitResult) -> Path:
 
 
 if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
     began = time.perf_counter()
     result = main()
     print(result.summary().to_string(float_format="{:.4f}".format))

@@ -1,1 +1,90 @@
-"""Ready models, one file each: equations, citation, reference numbers. Imported as `sciml_models`."""
+"""Ready models, one file each: equations, citation, reference numbers. Imported as `sciml_models`.
+
+Each name is a function that gives a `sciml.System`; `MODELS` has the same functions by name, with a span of time, a
+solver that suits them, and numbers that a correct solution must reach.
+
+>>> import sciml as sci
+>>> from sciml_models import MODELS, lorenz
+>>> known = MODELS["lorenz"]
+>>> sol = sci.solve(known.make(), t_span=known.t_span, solver=known.solver, rtol=1e-9, saveat="end")
+>>> bool(abs(sol["x"][-1] - known.reference["x"]) < 1e-3)
+True
+"""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping
+
+import sciml as sci
+
+from .double_pendulum import double_pendulum
+from .fitzhugh_nagumo import fitzhugh_nagumo
+from .hires import hires
+from .lorenz import lorenz
+from .lotka_volterra import lotka_volterra
+from .orego import orego
+from .ornstein_uhlenbeck import ornstein_uhlenbeck
+from .pleiades import pleiades
+from .pollution import pollution
+from .robertson import robertson
+from .stochastic_oscillator import stochastic_oscillator
+from .van_der_pol import van_der_pol
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A ready model and what is known about it.
+
+    Attributes:
+        make: gives the System.
+        t_span: the span that `reference` belongs to.
+        solver: a solver that suits it.
+        reference: values at the end of `t_span` by name; for a model with noise, moments such as "E[x]" and "Var[x]".
+    """
+
+    make: Callable[[], sci.System]
+    t_span: tuple[float, float]
+    solver: str
+    reference: Mapping[str, float]
+
+
+def _known(make: Callable[[], sci.System]) -> Model:
+    """The constants of a model stand in its own file, next to the equations."""
+    file = sys.modules[make.__module__]
+    return Model(make, file.T_SPAN, file.SOLVER, file.REFERENCE)
+
+
+_MAKERS = (
+    lotka_volterra,
+    lorenz,
+    van_der_pol,
+    robertson,
+    hires,
+    orego,
+    pollution,
+    pleiades,
+    fitzhugh_nagumo,
+    double_pendulum,
+    ornstein_uhlenbeck,
+    stochastic_oscillator,
+)
+
+MODELS: dict[str, Model] = {make.__name__: _known(make) for make in _MAKERS}
+"""Every ready model by name."""
+
+__all__ = [
+    "MODELS",
+    "Model",
+    "double_pendulum",
+    "fitzhugh_nagumo",
+    "hires",
+    "lorenz",
+    "lotka_volterra",
+    "orego",
+    "ornstein_uhlenbeck",
+    "pleiades",
+    "pollution",
+    "robertson",
+    "stochastic_oscillator",
+    "van_der_pol",
+]

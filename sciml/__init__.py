@@ -10,6 +10,8 @@ from .fit import FitResult as FitResult
 from .fit import LogNormal as LogNormal
 from .fit import Normal as Normal
 from .fit import fit as fit
+from .io import load as load
+from .io import save as save
 from .solve import Solution as Solution
 from .solve import Status as Status
 from .solve import solve as solve

@@ -62,6 +62,7 @@ def nearest(name: str, options: Iterable[str]) -> str:
 
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_CHECKER = os.path.join("jaxtyping", "_decorator.py")  # stands between the frames when types are checked at run time
 
 
 def caller() -> str:
@@ -69,7 +70,7 @@ def caller() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_PACKAGE) and not file.startswith("<frozen"):
+        if not file.startswith((_PACKAGE, "<frozen", "<@beartype")) and not file.endswith(_CHECKER):
             return f"{file}:{frame.f_lineno}"
         frame = frame.f_back
     return ""

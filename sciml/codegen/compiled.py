@@ -19,7 +19,7 @@ from .layout import Layout, Place, checked_shape, layout_of
 from .lower import Tape, lower
 
 
-def compile(system: "System | CompiledSystem") -> "CompiledSystem":
+def compile(system: Any) -> "CompiledSystem":
     """A System as functions of JAX. Everything that takes a System takes this too; calling it is optional.
 
     The result is kept with the System, so that compiling again costs nothing.
@@ -97,7 +97,7 @@ class CompiledSystem:
 
     def full_params(self, p: Any, given: frozenset[str] = frozenset()) -> Any:
         """The flat parameters with those that are defined by others computed. `given` were set by the caller."""
-        return _filled(p, self.layout.params, given, lambda expressions: self._param_tape(expressions), lambda tape: tape.run(self._param_leaf(p)))
+        return _filled(p, self.layout.params, given, {}, self._param_leaf(p))
 
     def initial_state(self, y: Any, p: Any, start: Any, given: frozenset[str] = frozenset()) -> Any:
         """The flat initial state with the values that are expressions computed."""
@@ -105,14 +105,7 @@ class CompiledSystem:
         def leaf(key: tuple[str, str]) -> Any:
             return start if key[0] == "time" else _piece(y, self.layout.states[key[1]]) if key[0] == "unknown" else self._param_leaf(p)(key)
 
-        return _filled(y, self.layout.states, given, self._initial_tape, lambda tape: tape.run(leaf))
-
-    def _param_tape(self, expressions: list[sp.Expr]) -> Tape:
-        return lower([_inline(e, {n: pl.default for n, pl in self.layout.params.items() if pl.derived}) for e in expressions])
-
-    def _initial_tape(self, expressions: list[sp.Expr]) -> Tape:
-        derived = {n: pl.default for n, pl in self.layout.states.items() if pl.derived}
-        return lower([_inline(e, derived) for e in expressions], self.definitions)
+        return _filled(y, self.layout.states, given, self.definitions, leaf)
 
     def _param_leaf(self, p: Any) -> Callable[[tuple[str, str]], Any]:
         return lambda key: _piece(p, self.layout.params[key[1]])
@@ -323,12 +316,13 @@ def _flattened(places: Mapping[str, Place], values: Mapping[str, Any]) -> Any:
     return jnp.concatenate(pieces) if pieces else jnp.zeros(0)
 
 
-def _filled(flat: Any, places: Mapping[str, Place], given: frozenset[str], make: Callable, run: Callable) -> Any:
+def _filled(flat: Any, places: Mapping[str, Place], given: frozenset[str], definitions: Mapping[str, sp.Expr], leaf: Callable) -> Any:
     """The flat vector with the derived places that were not given replaced by their expressions."""
     derived = [p for n, p in places.items() if p.derived and n not in given]
     if not derived:
         return flat
-    values = run(make([p.default for p in derived]))
+    meaning = {**definitions, **{p.name: p.default for p in derived}}
+    values = lower([_inline(p.default, meaning) for p in derived]).run(leaf)
     for place, value in zip(derived, values, strict=True):
         block = jnp.broadcast_to(jnp.asarray(value, flat.dtype), place.shape).reshape(-1)
         flat = jax.lax.dynamic_update_slice_in_dim(flat, block, place.offset, 0)

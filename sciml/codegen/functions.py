@@ -42,6 +42,18 @@ def _half_power_jvp(n: int, primals: tuple, tangents: tuple) -> tuple:
     return half_power(x, n), (n + 0.5) * lower * dx
 
 
+@jax.custom_jvp
+def _abs(x: Any) -> Any:
+    return jnp.abs(x)
+
+
+@_abs.defjvp
+def _abs_jvp(primals: tuple, tangents: tuple) -> tuple:
+    """The derivative at 0 is sign(0) = 0, as in SymPy; JAX alone takes 1."""
+    (x,), (dx,) = primals, tangents
+    return jnp.abs(x), jnp.sign(x) * dx
+
+
 def _where_sign(x: Any, below: float, at: Any, above: float) -> Any:
     return jnp.where(x > 0, above, jnp.where(x < 0, below, at)) + 0.0 * x
 
@@ -54,18 +66,61 @@ def _mod(x: Any, y: Any) -> Any:
     return x - y * jnp.floor(x / y)
 
 
+@jax.custom_jvp
 def _sinc(x: Any) -> Any:
     return jnp.sinc(x / math.pi)
 
 
-def _gamma(x: Any) -> Any:
-    return jsp.gamma(x)
+@_sinc.defjvp
+def _sinc_jvp(primals: tuple, tangents: tuple) -> tuple:
+    """(cos(x) - sinc(x))/x, as its Taylor series near 0, where the difference cancels."""
+    (x,), (dx,) = primals, tangents
+    square = x * x
+    series = -x / 3 * (1 - square / 10 * (1 - square / 28 * (1 - square / 54 * (1 - square / 88 * (1 - square / 130)))))
+    near = square < 0.25
+    away = jnp.where(near, 1.0, x)
+    slope = jnp.where(near, series, (jnp.cos(away) - _sinc(away)) / away)
+    return _sinc(x), slope * dx
 
 
-def _polygamma(n: Any, x: Any) -> Any:
-    if isinstance(n, float | int) and n == 0:
-        return jsp.digamma(x)
-    return jsp.polygamma(int(n), x)
+@jax.custom_jvp
+def _acot(x: Any) -> Any:
+    return jnp.arctan(1.0 / x)
+
+
+@_acot.defjvp
+def _acot_jvp(primals: tuple, tangents: tuple) -> tuple:
+    """The derivative is finite at 0, where 1/x is not."""
+    (x,), (dx,) = primals, tangents
+    return _acot(x), -dx / (1.0 + x * x)
+
+
+def _sech(x: Any) -> Any:
+    """By decaying exponentials: 1/cosh(x) has the derivative 0*inf for large x."""
+    decay = jnp.exp(-jnp.abs(x))
+    return 2.0 * decay / (1.0 + decay * decay)
+
+
+def _csch(x: Any) -> Any:
+    size = jnp.abs(x)
+    return -2.0 * jnp.sign(x) * jnp.exp(-size) / jnp.expm1(-2.0 * size)
+
+
+@jax.custom_jvp
+def _erfcinv(x: Any) -> Any:
+    """By the quantile of the normal distribution: 1 - x would round a small x away."""
+    return -jsp.ndtri(0.5 * x) * math.sqrt(0.5)
+
+
+@_erfcinv.defjvp
+def _erfcinv_jvp(primals: tuple, tangents: tuple) -> tuple:
+    (x,), (dx,) = primals, tangents
+    found = _erfcinv(x)
+    return found, -0.5 * math.sqrt(math.pi) * jnp.exp(found * found) * dx
+
+
+def _polygamma(n: int, x: Any) -> Any:
+    return jsp.digamma(x) if n == 0 else jsp.polygamma(n, x)
 
 
 def _lowergamma(a: Any, x: Any) -> Any:
@@ -77,24 +132,28 @@ def _uppergamma(a: Any, x: Any) -> Any:
 
 
 def _beta(a: Any, b: Any) -> Any:
-    return jnp.exp(jsp.betaln(a, b)) * jsp.gammasgn(a) * jsp.gammasgn(b) * jsp.gammasgn(a + b)
+    return _gamma_ratio((a, b), (a + b,))
+
+
+def _gamma_ratio(above: tuple, below: tuple) -> Any:
+    """A quotient of gamma functions by their logarithms, which do not overflow."""
+    size = sum(jsp.gammaln(a) for a in above) - sum(jsp.gammaln(b) for b in below)
+    return functools.reduce(jnp.multiply, [jsp.gammasgn(v) for v in (*above, *below)]) * jnp.exp(size)
 
 
 def _binomial(n: Any, k: Any) -> Any:
-    return jsp.gamma(n + 1.0) / (jsp.gamma(k + 1.0) * jsp.gamma(n - k + 1.0))
+    return _gamma_ratio((n + 1.0,), (k + 1.0, n - k + 1.0))
 
 
-def _expint(n: Any, x: Any) -> Any:
-    return jsp.expn(int(n), x) if int(n) != 1 else jsp.exp1(x)
+def _expint(n: int, x: Any) -> Any:
+    return jsp.exp1(x) if n == 1 else jsp.expn(n, x)
 
 
 def _zeta(s: Any, a: Any = 1.0) -> Any:
     return jsp.zeta(s, a)
 
 
-def _polylog(s: Any, z: Any) -> Any:
-    if s != 2:
-        raise TypeError("polylog is available for order 2 only")
+def _polylog(order: int, z: Any) -> Any:
     return jsp.spence(1.0 - z)
 
 
@@ -106,18 +165,10 @@ def _of_reciprocal(of: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: of(1.0 / x)
 
 
-def _float_of(x: Any) -> Any:
-    return jnp.asarray(x, jnp.result_type(float)) if isinstance(x, int | float) else x
-
-
-def _rounded(of: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda x: of(_float_of(x))
-
-
 TABLE: dict[type, Row] = {
     # elementary
     sp.exp: Row(jnp.exp, (0.0,)),
-    sp.log: Row(lambda x, base=None: jnp.log(x) if base is None else jnp.log(x) / jnp.log(_float_of(base)), (1.0, 2.0)),
+    sp.log: Row(lambda x, base=None: jnp.log(x) if base is None else jnp.log(x) / jnp.log(base), (1.0, 2.0)),
     sp.sin: Row(jnp.sin),
     sp.cos: Row(jnp.cos),
     sp.tan: Row(jnp.tan, (0.0,)),
@@ -128,7 +179,7 @@ TABLE: dict[type, Row] = {
     sp.asin: Row(jnp.arcsin, (0.0,)),
     sp.acos: Row(jnp.arccos, (0.0,)),
     sp.atan: Row(jnp.arctan),
-    sp.acot: Row(_of_reciprocal(jnp.arctan), (1.0,)),
+    sp.acot: Row(_acot, (1.0,)),
     sp.asec: Row(_of_reciprocal(jnp.arccos), (2.0,)),
     sp.acsc: Row(_of_reciprocal(jnp.arcsin), (2.0,)),
     sp.atan2: Row(jnp.arctan2, (0.0, 1.0)),
@@ -136,8 +187,8 @@ TABLE: dict[type, Row] = {
     sp.cosh: Row(jnp.cosh, (0.0,)),
     sp.tanh: Row(jnp.tanh),
     sp.coth: Row(_reciprocal(jnp.tanh), (1.0,)),
-    sp.sech: Row(_reciprocal(jnp.cosh), (0.0,)),
-    sp.csch: Row(_reciprocal(jnp.sinh), (1.0,)),
+    sp.sech: Row(_sech),
+    sp.csch: Row(_csch, (1.0,)),
     sp.asinh: Row(jnp.arcsinh),
     sp.acosh: Row(jnp.arccosh, (2.0,)),
     sp.atanh: Row(jnp.arctanh, (0.0,)),
@@ -145,10 +196,10 @@ TABLE: dict[type, Row] = {
     sp.asech: Row(_of_reciprocal(jnp.arccosh), (0.5,)),
     sp.acsch: Row(_of_reciprocal(jnp.arcsinh), (1.0,)),
     # pieces
-    sp.Abs: Row(jnp.abs),
+    sp.Abs: Row(_abs),
     sp.sign: Row(jnp.sign),
-    sp.floor: Row(_rounded(jnp.floor)),
-    sp.ceiling: Row(_rounded(jnp.ceil)),
+    sp.floor: Row(jnp.floor),
+    sp.ceiling: Row(jnp.ceil),
     sp.frac: Row(lambda x: x - jnp.floor(x)),
     sp.Mod: Row(_mod, (0.0, 1.0)),
     sp.Heaviside: Row(_heaviside),
@@ -161,21 +212,23 @@ TABLE: dict[type, Row] = {
     sp.erfc: Row(jsp.erfc),
     sp.erf2: Row(lambda a, b: jsp.erf(b) - jsp.erf(a)),
     sp.erfinv: Row(jsp.erfinv, (0.0,)),
-    sp.erfcinv: Row(lambda x: jsp.erfinv(1.0 - x), (1.0,)),
-    sp.gamma: Row(_gamma, (1.0,)),
+    sp.erfcinv: Row(_erfcinv, (1.0,)),
+    sp.gamma: Row(jsp.gamma, (1.0,)),
     sp.loggamma: Row(jsp.gammaln, (1.0,)),
     sp.polygamma: Row(_polygamma, (0.0, 1.0)),
     sp.digamma: Row(jsp.digamma, (1.0,)),
     sp.trigamma: Row(lambda x: jsp.polygamma(1, x), (1.0,)),
     sp.factorial: Row(lambda x: jsp.gamma(x + 1.0), (1.0,)),
     sp.binomial: Row(_binomial, (2.0, 1.0)),
+    sp.RisingFactorial: Row(lambda x, k: _gamma_ratio((x + k,), (x,)), (1.0, 1.0)),
+    sp.FallingFactorial: Row(lambda x, k: _gamma_ratio((x + 1.0,), (x - k + 1.0,)), (2.0, 1.0)),
+    sp.harmonic: Row(lambda n: jsp.digamma(n + 1.0) + float(sp.EulerGamma), (1.0,)),
     sp.beta: Row(_beta, (1.0, 1.0)),
     sp.lowergamma: Row(_lowergamma, (1.0, 1.0)),
     sp.uppergamma: Row(_uppergamma, (1.0, 1.0)),
     sp.zeta: Row(_zeta, (2.0, 1.0)),
     sp.polylog: Row(_polylog, (2.0, 0.5)),
     sp.expint: Row(_expint, (1.0, 1.0)),
-    sp.E1: Row(jsp.exp1, (1.0,)),
     sp.Ei: Row(jsp.expi, (1.0,)),
     sp.Si: Row(lambda x: jsp.sici(x)[0]),
     sp.Ci: Row(lambda x: jsp.sici(x)[1], (1.0,)),
@@ -193,6 +246,13 @@ TABLE: dict[type, Row] = {
     cfunctions.fma: Row(lambda a, b, c: a * b + c),
 }
 """Every SymPy function that lowers to JAX. `sp.besseli` of order 0 and 1 is handled beside it."""
+
+ORDERED: dict[type, Callable[[int], bool]] = {
+    sp.polygamma: lambda n: n >= 0,
+    sp.expint: lambda n: n >= 1,
+    sp.polylog: lambda n: n == 2,
+}
+"""Functions whose first argument is an order: a whole number, known when the program is made, for which the condition holds."""
 
 BESSEL_I: dict[int, Row] = {0: Row(jsp.i0, (0.0,)), 1: Row(jsp.i1, (0.0,))}
 

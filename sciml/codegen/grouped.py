@@ -10,6 +10,8 @@ grow with the number of terms; re-rolled they grow with the number of different 
 """
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,9 +21,11 @@ import numpy as np
 import sympy as sp
 
 from ..symbols import declaration_of
+from .functions import ORDERED
 from .lower import Tape, lower
 
 _LARGE = 64  # terms; below that unrolled code is as quick to compile and faster to run
+_WITH_ORDER = functools.reduce(operator.or_, ORDERED, sp.besseli | sp.binomial)  # their whole numbers cannot become columns
 _DENSE = 4096  # entries of a matrix that sums terms faster than a scatter does
 
 
@@ -171,7 +175,8 @@ class _Shaper:
         if isinstance(node, sp.Pow) and node.exp.is_Number:
             inner, leaves = self.shape(node.base)
             return ("Pow", str(node.exp), inner), leaves
-        if not isinstance(node, sp.Add | sp.Mul | sp.Pow | sp.Function) or isinstance(node, sp.Piecewise) or not node.args:
+        plain = isinstance(node, sp.Add | sp.Mul | sp.Pow | sp.Function) and not isinstance(node, sp.Piecewise | _WITH_ORDER)
+        if not plain or not node.args:
             raise _NotScalar(str(node))
         parts = [self.shape(a) for a in node.args]
         if isinstance(node, sp.Add | sp.Mul):

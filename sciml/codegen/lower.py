@@ -19,8 +19,9 @@ import sympy as sp
 from ..errors import CompileError
 from ..symbols import Component, Dot, declaration_of
 from ..system import text
-from .functions import BESSEL_I, RELATIONS, TABLE, Row, half_power
+from .functions import BESSEL_I, ORDERED, RELATIONS, TABLE, Row, half_power
 
+_POLYNOMIAL = 20  # the largest k for which binomial(x, k) is written out
 Slot = int
 Leaf = tuple[str, str]  # (kind, name): what the tape asks its caller for
 
@@ -78,7 +79,7 @@ class _Lowering:
             self.leaves[kind, name] = self._new()
         return self.leaves[kind, name]
 
-    def _constant(self, value: float) -> Slot:
+    def _constant(self, value: float | bool) -> Slot:
         key = (type(value), value)
         if key not in self._constant_slots:
             self._constant_slots[key] = self._new()
@@ -109,8 +110,9 @@ class _Lowering:
             return self._declared(node, declared, mask)
         if isinstance(node, sp.Dummy):
             return self._leaf("dummy", node.name)
-        if node.is_Number or node.is_NumberSymbol or node is sp.zoo:
-            return self._number(node)
+        number = _number(node)
+        if number is not None:
+            return self._constant(number)
         if isinstance(node, sp.Add):
             return self._sum(node, mask)
         if isinstance(node, sp.Mul):
@@ -131,23 +133,20 @@ class _Lowering:
             return self._emit(jnp.dot, self.slot(node.args[0], mask), self.slot(node.args[1], mask))
         return self._function(node, mask)
 
-    def _number(self, node: Any) -> Slot:
-        return self._constant(float("inf") if node is sp.zoo else float(node))
-
     def _declared(self, node: Any, d: Any, mask: Slot | None) -> Slot:
         if d.kind == "unknown" and d.name in self._definitions:
             return self.slot(self._definitions[d.name], mask)
         if d.kind in ("unknown", "parameter", "constant", "noise", "time"):
             return self._leaf(d.kind, d.name)
+        if d.kind not in ("data", "table", "function", "neural"):
+            raise CompileError(f"'{d.name}' is a {d.kind} and has no value at a point of time.")
         arguments = [self.slot(a, mask) for a in node.args]
         if d.kind in ("data", "table"):
             return self._emit(_call, self._leaf("function", d.name), *arguments)
         if d.kind == "function":
             return self._emit(d.value, *arguments)
-        if d.kind == "neural":
-            whole = self._emit(_call_stacked, self._leaf("function", d.name), *arguments)
-            return self._emit(_Output(d.payload["index"], d.payload["outputs"]), whole)
-        raise CompileError(f"'{d.name}' is a {d.kind} and has no value at a point of time.")
+        whole = self._emit(_call_stacked, self._leaf("function", d.name), *arguments)
+        return self._emit(_Output(d.payload["index"], d.payload["outputs"]), whole)
 
     def _sum(self, node: sp.Add, mask: Slot | None) -> Slot:
         """Positive terms first, then what is subtracted: x*y - b*z, not -b*z + x*y, which XLA runs slower."""
@@ -179,7 +178,7 @@ class _Lowering:
             else:
                 above.append(self.slot(factor, mask))
         if coefficient not in (1, -1):
-            above.insert(0, self._number(abs(coefficient) if coefficient.is_Rational else coefficient))
+            above.insert(0, self._constant(float(abs(coefficient) if coefficient.is_Rational else coefficient)))
         top = functools.reduce(self._mul, above) if above else self._constant(1.0)
         if below:
             bottom = functools.reduce(self._mul, [self._denominator(b, e, mask) for b, e in below])
@@ -218,7 +217,9 @@ class _Lowering:
             return self._apply(BESSEL_I[abs(int(node.args[0]))], head, (node.args[1],), mask)
         if head in (sp.DiracDelta, sp.Derivative):
             raise CompileError(f"`{text(node)}` has no value at a point and cannot be computed. Write what it does to the unknowns instead.")
-        if head not in TABLE:
+        if head is sp.binomial and node.args[1].is_Integer and 0 <= node.args[1] <= _POLYNOMIAL:
+            return self.slot(sp.expand_func(node), mask)  # a polynomial, right at whole numbers too
+        if head not in TABLE or (head in ORDERED and not (_whole(node.args[0]) and ORDERED[head](int(node.args[0])))):
             raise CompileError(
                 f"There is no JAX form of `{text(node)}` ({head.__name__}). Give it your own: "
                 f'{head.__name__} = sci.function("{head.__name__}", lambda x: ...) with a function of jax.numpy.'
@@ -230,7 +231,7 @@ class _Lowering:
             folded = self._folded(head, args[0], mask)
             if folded is not None:
                 return folded
-        if head in (sp.polygamma, sp.expint, sp.polylog) and args[0].is_Integer:
+        if head in ORDERED:
             inner = self._guarded(self.slot(args[1], mask), mask, row.safe[1])  # type: ignore[index]
             return self._emit(_FirstFixed(row.call, int(args[0])), inner)
         slots = [self.slot(a, mask) for a in args]
@@ -349,6 +350,22 @@ class _Output:
                 raise CompileError(f"A neural function gives shape {value.shape} where outputs={self.outputs} says ({self.outputs},).")
             return value[self.index]
         return value[0] if value.shape == (1,) else value
+
+
+def _number(node: Any) -> float | None:
+    """The float nearest to an expression of numbers alone, sqrt(2)/3 as well as 1/3; None for anything else."""
+    if node is sp.zoo:
+        return float("inf")
+    if not getattr(node, "is_number", False):
+        return None
+    try:
+        return float(node if node.is_Rational else node.evalf(30))
+    except TypeError:  # complex, or a function that SymPy cannot evaluate
+        return None
+
+
+def _whole(number: sp.Basic) -> bool:
+    return bool(number.is_Number and number == int(number))
 
 
 def _general_power(base: Any, exponent: Any) -> Any:

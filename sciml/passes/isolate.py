@@ -44,7 +44,7 @@ def _explicit(system: System) -> bool:
         if not (isinstance(e.lhs, sp.Derivative) and isinstance(e.lhs.expr, Applied)) or e.rhs.has(sp.Derivative):
             return False
         lefts.append(e.lhs.expr)
-    return len(set(lefts)) == len(lefts) and set(lefts) == set(highest_orders(system.equations))
+    return len(set(lefts)) == len(lefts) and set(lefts) == set(highest_orders(system.equations)) - set(system.eliminated)
 
 
 def _holds(e: Equation, target: sp.Expr) -> bool:

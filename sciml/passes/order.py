@@ -26,7 +26,7 @@ def first_order(system: System) -> System:
         _refuse_clash(system, u)
         chain = [u]
         for k in range(1, n):
-            chain.append(derivative_unknown(chain[-1]))
+            chain.append(derivative_unknown(chain[-1], system.units.get("t")))
             replaced[u.diff((t, k))] = chain[-1]
             added.append(Equation(chain[-2].diff(t), chain[-1]))
         replaced[u.diff((t, n))] = chain[-1].diff(t)

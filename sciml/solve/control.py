@@ -16,34 +16,35 @@ class Watched(dfx.AbstractAdaptiveStepSizeController):
     Without it a solution that blows up would spend all of max_steps on steps of the size of a rounding error.
     The smallest step is relative to the time, not absolute: near 0 steps may be as small as they need to be.
 
-    `tolerances` reads (rtol, atol), and `span` the length of the scaled time, from the arguments of the solve, at each step; the fields `rtol` and `atol` hold the
-    same numbers for the root finders of implicit methods.
+    `read` gives (rtol, atol, length of the scaled time) from the arguments of the solve, at each step. Where it is None
+    (the backward pass of a continuous adjoint has other arguments) the fields hold, as they do for root finders.
     """
 
     rtol: Any
     atol: Any
     implicit: bool = eqx.field(static=True)
-    tolerances: Callable[[Any], tuple[Any, Any]] = eqx.field(static=True)
-    span: Callable[[Any], Any] = eqx.field(static=True)
+    read: Callable[[Any], tuple[Any, Any, Any]] | None = eqx.field(static=True)
     norm: Callable[[Any], Any] = eqx.field(static=True, default=optx.rms_norm)
 
     def wrap(self, direction: Any) -> "Watched":
         return self
 
-    def _pid(self, args: Any) -> dfx.PIDController:
+    def _pid(self, args: Any) -> tuple[dfx.PIDController, Any]:
         """An I controller for explicit methods, a PI controller for implicit ones (it saves them 40% of the steps)."""
-        rtol, atol = self.tolerances(args)
+        rtol, atol, span = (self.rtol, self.atol, None) if self.read is None else self.read(args)
         coefficients = {"pcoeff": 0.3, "icoeff": 0.4} if self.implicit else {}
-        return dfx.PIDController(rtol=rtol, atol=atol, norm=self.norm, **coefficients)
+        return dfx.PIDController(rtol=rtol, atol=atol, norm=self.norm, **coefficients), span
 
     def init(self, terms: Any, t0: Any, t1: Any, y0: Any, dt0: Any, args: Any, func: Any, error_order: Any) -> Any:
-        def scaled(terms: Any, t: Any, y: Any, args: Any) -> Any:
-            return func(terms, t, y, args) * self.span(args)  # the guess of the first step is in the scaled time
+        pid, span = self._pid(args)
 
-        return self._pid(args).init(terms, t0, t1, y0, dt0, args, scaled, error_order)
+        def scaled(terms: Any, t: Any, y: Any, args: Any) -> Any:
+            return func(terms, t, y, args) * span  # the guess of the first step is in the scaled time
+
+        return pid.init(terms, t0, t1, y0, dt0, args, func if span is None else scaled, error_order)
 
     def adapt_step_size(self, t0: Any, t1: Any, y0: Any, y1: Any, args: Any, error: Any, order: Any, state: Any) -> Any:
-        keep, next_t0, next_t1, jump, state, result = self._pid(args).adapt_step_size(t0, t1, y0, y1, args, error, order, state)
+        keep, next_t0, next_t1, jump, state, result = self._pid(args)[0].adapt_step_size(t0, t1, y0, y1, args, error, order, state)
         smallest = 4 * jnp.finfo(jnp.asarray(next_t1).dtype).eps * next_t0
         result = RESULTS.where(next_t1 - next_t0 <= smallest, RESULTS.dt_min_reached, result)
         return keep, next_t0, next_t1, jump, state, result

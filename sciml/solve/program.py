@@ -65,6 +65,10 @@ class Program:
         self.size = self.times_at + (options.n_times if options.saving == "times" else 0)
         self.jitted = jax.jit(self.run)
 
+    @property
+    def backsolve(self) -> bool:
+        return isinstance(self.adjoint[1], dfx.BacksolveAdjoint)
+
     # -- the buffer ---------------------------------------------------------------
 
     def split(self, buffer: Any) -> dict[str, Any]:
@@ -125,8 +129,15 @@ class Program:
         def drift(tau: Any, y: Any, args: Any) -> Any:
             return model.rates(at(tau, y, args)[1])
 
-        if model.noise.kind == "none":
-            return ScaledTerm(drift, buffer)
+        noisy = model.noise.kind != "none"
+        if noisy or self.backsolve:
+            # Stochastic solvers take the length of a step from its ends, and the continuous adjoint differentiates
+            # by the arguments alone: neither can use ScaledTerm.
+            ode = dfx.ODETerm(lambda tau, y, args: (args[0][1] - args[0][0]) * drift(tau, y, args))
+        else:
+            ode = ScaledTerm(drift, buffer)
+        if not noisy:
+            return ode
 
         def diffusion(tau: Any, y: Any, args: Any) -> Any:
             span, point = at(tau, y, args)
@@ -137,11 +148,12 @@ class Program:
         shape = jax.ShapeDtypeStruct((model.n_noises,), self.options.dtype)
         finest = self._first_step(self.split(buffer)) / 2 if self.options.fixed else 2.0**-14
         path = dfx.VirtualBrownianTree(0.0, 1.0, tol=finest, shape=shape, key=key, levy_area=levy)
-        return dfx.MultiTerm(ScaledTerm(drift, buffer), dfx.ControlTerm(diffusion, path))
+        return dfx.MultiTerm(ode, dfx.ControlTerm(diffusion, path))
 
     def _first_step(self, given: dict[str, Any]) -> Any:
         if self.options.fixed:
-            step = jnp.abs(given["dt"] / (given["t1"] - given["t0"]))
+            # A path of noise cannot be differentiated by the times at which it is looked at.
+            step = jax.lax.stop_gradient(jnp.abs(given["dt"] / (given["t1"] - given["t0"])))
             if self.options.saving == "even":  # a whole number of equal steps between save times
                 interval = 1.0 / (self.options.n_times - 1)
                 step = interval / jnp.ceil(interval / step * (1 - 1e-6))
@@ -151,11 +163,12 @@ class Program:
 
     def _controller(self, given: dict[str, Any]) -> Any:
         noisy, saving = self.model.noise.kind != "none", self.options.saving
-        landing = self._save_times(given) if noisy and saving in ("times", "even") else None
+        landing = jax.lax.stop_gradient(self._save_times(given)) if noisy and saving in ("times", "even") else None
         if self.options.fixed:
             return LandingSteps(landing) if saving == "times" and noisy else dfx.ConstantStepSize()
-        implicit, tolerances = self.choice.row.implicit, lambda args: self.tolerances(args[0])
-        watched = Watched(given["rtol"], given["atol"], implicit, tolerances, lambda args: args[0][1] - args[0][0])
+        rtol, atol = jax.lax.stop_gradient((given["rtol"], given["atol"]))
+        read = None if self.backsolve else lambda args: (*self.tolerances(args[0]), args[0][1] - args[0][0])
+        watched = Watched(rtol, atol, self.choice.row.implicit, read)
         return watched if landing is None else dfx.ClipStepSizeController(watched, step_ts=landing)
 
     def tolerances(self, buffer: Any) -> tuple[Any, Any]:

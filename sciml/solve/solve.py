@@ -1,6 +1,7 @@
 """`solve`: from a System and numbers to a Solution."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -9,7 +10,6 @@ import numpy as np
 
 from ..codegen import CompiledSystem, Layout, Place, checked_shape, compile
 from ..errors import SolveError
-from ..system import System
 from .program import HEADER, Options, Program, float_dtype
 from .solution import Solution
 from .solvers import adjoint_of, choose
@@ -23,11 +23,11 @@ _SDE_STEPS = 1000
 
 
 def solve(
-    system: System | CompiledSystem,
+    system: Any,
     *,
-    t_span: Sequence[Any],
-    params: Mapping[Any, Any] | None = None,
-    initial: Mapping[Any, Any] | None = None,
+    t_span: Any,
+    params: Any = None,
+    initial: Any = None,
     saveat: Any = 200,
     key: Any = None,
     solver: Any = "auto",
@@ -175,7 +175,7 @@ def _saving(saveat: Any) -> tuple[str, int]:
 # -- numbers into the buffer -------------------------------------------------------------
 
 
-def _by_name(given: Mapping[Any, Any] | None, check: Any) -> dict[str, Any]:
+def _by_name(given: Any, check: Any) -> dict[str, Any]:
     if not given:
         return {}
     if not isinstance(given, Mapping):
@@ -192,7 +192,8 @@ def _span(t_span: Any) -> tuple[Any, Any]:
 
 
 def _traced(value: Any) -> bool:
-    return isinstance(value, jax.core.Tracer)
+    # A number first: the check for a tracer costs more.
+    return not isinstance(value, float | int) and isinstance(value, jax.core.Tracer)
 
 
 class _Numbers:
@@ -220,7 +221,7 @@ class _Numbers:
             self.times = _check_times(saveat, float(start), float(end))
 
     def _atol(self, atol: Any) -> Any:
-        if self.options.n_atol == 1:
+        if not isinstance(atol, Mapping) and not _has_nominal(self.program.model):
             return atol
         layout = self.program.model.layout
         default = _TOLERANCES[self.options.dtype][1]
@@ -251,7 +252,8 @@ class _Numbers:
                 buffer[offset + place.offset] = value
         if self.times is not None:
             buffer[self.program.times_at :] = self.times
-        if not np.isfinite(buffer).all():
+        # The product is one fast call; it overflows where a number is not finite, or merely very large.
+        if not math.isfinite(buffer.dot(buffer)) and not np.isfinite(buffer).all():
             _refuse_missing(self.program, buffer, layout)
         return buffer
 

@@ -30,7 +30,7 @@ STATUSES = (
 NONFINITE = 3
 
 
-def code_of(result: RESULTS, dtype: jnp.dtype) -> jnp.ndarray:
+def code_of(result: RESULTS, dtype: Any) -> Any:
     """The index into `STATUSES` of what diffrax reports, as a number that travels with the others."""
     code = jnp.asarray(5.0, dtype)
     known = ((RESULTS.successful, 0), (RESULTS.max_steps_reached, 1), (RESULTS.max_steps_rejected, 1), (RESULTS.dt_min_reached, 2))

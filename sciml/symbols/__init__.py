@@ -1,6 +1,7 @@
 """Floor 1: declarations. What a user writes becomes SymPy objects that carry their own declaration."""
 
-from .declaration import Declaration, declaration_of, expression_content
+from .condition import Undecided
+from .declaration import Declaration, content, declaration_of, expression_content
 from .declare import (
     as_value,
     constants,
@@ -27,8 +28,10 @@ __all__ = [
     "Dot",
     "Head",
     "Quantity",
+    "Undecided",
     "as_value",
     "constants",
+    "content",
     "data",
     "declaration_of",
     "derivative_unknown",

@@ -45,7 +45,7 @@ class Declaration:
     def digest(self) -> str:
         """Content hash: equal for equal content, in every process."""
         fields = (f.name for f in dataclasses.fields(self) if f.name != "where")
-        text = repr([(name, _content(getattr(self, name))) for name in fields])
+        text = repr([(name, content(getattr(self, name))) for name in fields])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:
@@ -61,8 +61,8 @@ class Declaration:
         return dataclasses.replace(self, name=name)
 
 
-def _content(value: Any) -> Any:
-    """A printable form of a value that is equal for equal content."""
+def content(value: Any) -> Any:
+    """A printable form of a value (expression, number, array, pytree ...) that is equal for equal content."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float | np.floating):
@@ -70,9 +70,9 @@ def _content(value: Any) -> Any:
     if isinstance(value, sp.Basic):
         return expression_content(value)
     if isinstance(value, tuple | list):
-        return [_content(v) for v in value]
+        return [content(v) for v in value]
     if isinstance(value, dict):
-        return [(str(k), _content(value[k])) for k in sorted(value, key=str)]
+        return [(str(k), content(value[k])) for k in sorted(value, key=str)]
     if isinstance(value, np.ndarray | jax.Array):
         array = np.asarray(value)
         return (str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).hexdigest())
@@ -81,7 +81,7 @@ def _content(value: Any) -> Any:
     leaves, tree = jax.tree_util.tree_flatten(value)
     if len(leaves) == 1 and leaves[0] is value:
         return _anonymous(repr(value))
-    return (_anonymous(str(tree)), [_content(leaf) for leaf in leaves])
+    return (_anonymous(str(tree)), [content(leaf) for leaf in leaves])
 
 
 def _function_content(function: Any) -> Any:

@@ -250,10 +250,10 @@ def fields(names: str, *coordinates: Any, unit: Any = None, bounds: Any = None, 
     return _declare("field", names, lambda d: Head(d, real=True)(*coordinates), metadata, over=coordinates)
 
 
-def derivative_unknown(of: Applied) -> Applied:
+def derivative_unknown(of: Applied, time_unit: str | None = None) -> Applied:
     """The unknown `x'` that stands for dx/dt after order reduction."""
     d = of.declaration
-    rate_unit = None if d.unit is None else f"({d.unit})"
+    rate_unit = f"({d.unit or 1})/({time_unit})" if time_unit else d.unit
     made = Declaration("unknown", d.name + "'", unit=rate_unit, nominal=d.nominal, shape=d.shape, description=f"rate of {d.name}", where=d.where)
     return Head(made, real=True)(*of.args)
 

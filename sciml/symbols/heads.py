@@ -43,8 +43,8 @@ class _Indexable:
             clean.append(i % n)
         return Component(self, *clean)
 
-    def __iter__(self) -> Any:
-        raise TypeError(f"'{self.declaration.name}' is one symbol, not a sequence: write {self.declaration.name}[0], ...")
+    # Not iterable for `isinstance(x, Iterable)` either: SymPy would take x for a sequence, and (x**2).diff(x) would be 0.
+    __iter__: Any = None
 
 
 class Quantity(_Indexable, sp.Symbol):

@@ -10,7 +10,7 @@ from ..symbols import Applied, declaration_of
 from .display import text
 from .equation import Equation
 from .names import name_of
-from .structure import Matching, find_aliases, highest_orders, match
+from .structure import Matching, find_aliases, highest_orders, match, occurrences
 from .units import UnitChecker
 
 if TYPE_CHECKING:
@@ -148,6 +148,8 @@ def _vanished_derivative(e: Equation, orders: dict[Applied, int], system: "Syste
 
 
 def _not_too_many(system: "System") -> None:
+    if any(declaration_of(s).kind == "field" for s in system.symbols.values()):
+        return  # fields are counted once they have become unknowns of time
     equations, orders = without_aliases(system)
     for e in equations:
         _vanished_derivative(e, orders, system)
@@ -155,6 +157,12 @@ def _not_too_many(system: "System") -> None:
     if not matching.extra_equations:
         return
     empty = [e for i, e in enumerate(equations) if not matching.incidence[i]]
+    constrained = [declaration_of(u).name for e in empty[:1] for u, _ in occurrences(e.residual) if 0 not in (e.lhs, e.rhs)]
+    if constrained:
+        raise ModelError(
+            f"{empty[0].cited} constrains {', '.join(dict.fromkeys(constrained))}, whose highest derivative other equations determine "
+            "(a differential-algebraic system of higher index). Differentiate it by sci.t until that derivative stands in it, or drop it."
+        )
     if empty:
         raise ModelError(
             f"{empty[0].cited} holds no unknown that it could determine. If a derivative was meant, it has vanished: "
@@ -166,12 +174,7 @@ def _not_too_many(system: "System") -> None:
 
 def balanced(system: "System") -> Matching:
     """Each unknown has its equation and each equation its unknown; a complaint that names the block otherwise."""
-    orders = highest_orders(system.equations)
-    for u in orders:
-        d = declaration_of(u)
-        if d.kind == "field":
-            raise ModelError(f"'{d.name}' is a field.")
-    matching = match(system.equations, orders)
+    matching = match(system.equations, {u: n for u, n in highest_orders(system.equations).items() if u not in system.eliminated})
     if matching.unmatched:
         block, unknowns = matching.block_of_missing()
         missing = declaration_of(matching.unknowns[matching.unmatched[0]]).name

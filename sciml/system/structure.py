@@ -146,7 +146,7 @@ def match(equations: tuple[Equation, ...], orders: dict[Applied, int]) -> Matchi
     incidence = []
     for e in equations:
         pairs = dict.fromkeys([*occurrences(e.lhs), *occurrences(e.rhs)])
-        incidence.append(tuple(index[u] for u, order in pairs if order == orders[u]))
+        incidence.append(tuple(index[u] for u, order in pairs if order == orders.get(u)))
     owner: dict[int, int] = {}
 
     def augment(start: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from ..errors import ModelError, NameUnknown, nearest
-from ..symbols import Applied, Coordinate, as_value, declaration_of, expression_content
+from ..symbols import Applied, Coordinate, as_value, content, declaration_of, expression_content
 from . import check
 from .display import latex, latex_name, text
 from .equation import Equation, as_equation
@@ -117,7 +117,7 @@ class System:
         """Content hash, equal in every process; names of files and lines do not count."""
         content = (
             [(expression_content(e.lhs), expression_content(e.rhs)) for e in self.equations],
-            [(k, expression_content(v) if isinstance(v, sp.Basic) else repr(v)) for k, v in sorted(self.initial.items())],
+            [(k, content(self.initial[k])) for k in sorted(self.initial)],
             [(k, expression_content(v)) for k, v in self.observed.items()],
             [(expression_content(k), expression_content(v)) for k, v in self.eliminated.items()],
             sorted(self.units.items()),
@@ -206,7 +206,7 @@ class System:
     @property
     def unknowns(self) -> dict[str, Applied]:
         """Unknowns of time that the equations determine, by name."""
-        return {declaration_of(u).name: u for u in highest_orders(self.equations)}
+        return {declaration_of(u).name: u for u in highest_orders(self.equations) if u not in self.eliminated}
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""Gradients of every ODE model by all parameters and initial values: reverse and forward mode against differences.
+
+The horizon is short and the tolerance fine, so that the choice of steps does not enter. Every number is varied in units
+of its own size, z = value / size, so that no unit of measurement hides a wrong component behind a large one.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from model_cases import ODES, compiled, needs_float64, sizes
+from sciml_models import MODELS
+
+import sciml as sci
+
+pytestmark = needs_float64
+
+HORIZON = {
+    "lotka_volterra": 1.0,
+    "lorenz": 0.3,
+    "van_der_pol": 1.0,
+    "robertson": 0.05,
+    "hires": 1.0,
+    "orego": 1.0,
+    "pollution": 0.05,
+    "pleiades": 0.5,
+    "fitzhugh_nagumo": 2.0,
+    "double_pendulum": 0.5,
+}
+RTOL, ATOL, STEP = 1e-9, 1e-11, 4e-3
+
+
+@functools.cache
+def problem(name):
+    """(loss of the scaled numbers, the scaled numbers, their names). The loss weighs every state at the end."""
+    model, span = compiled(name), (0.0, HORIZON[name])
+    params, initial = model.params, model.initial
+    largest = sizes(name, span)
+    values = np.array([*params.values(), *initial.values()], dtype=float)
+    scale = np.where(values == 0.0, np.array([*[1.0] * len(params), *largest]), np.abs(values))
+    weights = np.cos(1.0 + np.arange(len(initial))) / largest
+
+    def loss(z, **options):
+        numbers = z * scale
+        p = {n: numbers[i] for i, n in enumerate(params)}
+        start = {n: numbers[len(params) + i] for i, n in enumerate(initial)}
+        sol = sci.solve(model, t_span=span, params=p, initial=start, solver=MODELS[name].solver, rtol=RTOL, atol=ATOL, **options)
+        return sum(w * sol[n][-1] for w, n in zip(weights, initial, strict=True))
+
+    return loss, values / scale, [*params, *initial]
+
+
+@functools.cache
+def differences(name):
+    """Central differences of fourth order. They run the compiled solve of the reference with other numbers."""
+    loss, z, _ = problem(name)
+    shifts = STEP * np.eye(z.size)
+    plus, minus, plus2, minus2 = ([float(loss(z + k * shift, saveat=50)) for shift in shifts] for k in (1, -1, 2, -2))
+    return (8 * np.subtract(plus, minus) - np.subtract(plus2, minus2)) / (12 * STEP)
+
+
+@functools.cache
+def reverse(name):
+    loss, z, _ = problem(name)
+    return np.asarray(jax.jit(jax.grad(functools.partial(loss, saveat="end")))(jnp.asarray(z)))
+
+
+@functools.cache
+def forward(name):
+    loss, z, _ = problem(name)
+    return np.asarray(jax.jit(jax.jacfwd(functools.partial(loss, saveat="end", adjoint="forward")))(jnp.asarray(z)))
+
+
+@pytest.mark.parametrize("mode", [reverse, forward])
+@pytest.mark.parametrize("name", ODES)
+def test_gradient_agrees_with_differences(name, mode):
+    found, expected, names = mode(name), differences(name), problem(name)[2]
+    norm = np.linalg.norm(expected)
+    assert np.isfinite(found).all(), names
+    assert norm > 0.1  # the loss does depend on these numbers
+    worst = int(np.argmax(np.abs(found - expected)))
+    assert np.linalg.norm(found - expected) <= 1e-5 * norm, (names[worst], found[worst], expected[worst])
+
+
+@pytest.mark.parametrize("name", ODES)
+def test_both_modes_differentiate_the_same_program(name):
+    np.testing.assert_allclose(forward(name), reverse(name), rtol=0.0, atol=1e-11 * np.linalg.norm(reverse(name)))
