@@ -41,7 +41,7 @@ class Transform:
             return jnp.exp(np.log(low) + (np.log(high) - np.log(low)) * jax.nn.sigmoid(z))
         return low + (high - low) * jax.nn.sigmoid(z)
 
-    def free(self, value: Any) -> np.ndarray:
+    def free(self, value: Any) -> Any:
         value, low, high = np.asarray(value, float), self.low, self.high
         if low is None and high is None:
             return np.log(value) if self.log else value

@@ -97,10 +97,14 @@ class FirstOrder:
             loss, gradient = jax.value_and_grad(problem.loss)(z)
             better = loss < best
             best_z, best = jnp.where(better, z, best_z), jnp.where(better, loss, best)
-            updates, inner = optimizer.update(gradient, inner, z)
-            return Step((optax.apply_updates(z, updates), inner, best_z, best), loss, jnp.asarray(False))
+            with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats inside
+                updates, inner = optimizer.update(gradient, inner, z)
+                z = optax.apply_updates(z, updates)
+            return Step((z, inner, best_z, best), loss, jnp.asarray(False))
 
-        state = (z, optimizer.init(z), z, jnp.asarray(jnp.inf, z.dtype))
+        with jax.numpy_dtype_promotion("standard"):
+            inner = optimizer.init(z)
+        state = (z, inner, z, jnp.asarray(jnp.inf, z.dtype))
         return state, step, lambda state: state[2]
 
 

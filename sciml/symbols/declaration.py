@@ -23,15 +23,16 @@ class Declaration:
     `kind` is one of unknown, field, parameter, constant, noise, coordinate, data, table, neural, function.
     `value` is a number, an array, a SymPy expression of other names, or None. `payload` holds what belongs
     to one kind alone (the times of data, the module of a neural function). `where` is not part of the identity.
+    What a user gives is typed `Any`, so that it reaches the check that explains what is wrong with it.
     """
 
     kind: str
     name: str
     value: Any = None
     guess: Any = None
-    unit: str | None = None
+    unit: Any = None
     nominal: float | None = None
-    bounds: tuple[float | None, float | None] | None = None
+    bounds: Any = None
     prior: Any = None
     scale: str | None = None
     description: str = ""

@@ -179,7 +179,7 @@ def neural(name: str, module: Any, *, outputs: int = 1, unit: str | None = None,
     """A trainable function, used as `g(x, y)`: the scalars are stacked and given to `module`.
 
     Args:
-        name: its name; `params={name: module}` replaces the weights.
+        name: its name; `params={name: eqx.filter(module, eqx.is_inexact_array)}` replaces the weights.
         module: a callable pytree, for example `equinox.nn.MLP`.
         outputs: how many functions it gives; with more than one, `g1, g2 = neural(...)(x, y)`.
         unit: of the output. Without one it fits everything.
@@ -261,6 +261,8 @@ def derivative_unknown(of: Applied, time_unit: str | None = None) -> Applied:
 def _declare(kind: str, names: str, make: Callable[[Declaration], sp.Expr], metadata: dict[str, Any], **shared: Any) -> Any:
     """One declaration per name; a list among the metadata is dealt out, one value each."""
     where = caller()
+    if isinstance(names, str) and not names.strip(" ,"):
+        raise ModelError("There is no name in the text given. Write for example sci.variables(\"x y\").")
     found = [s.name for s in sp.symbols(names, seq=True)] if isinstance(names, str) else _not_text(names)
     several = sum(c in names for c in " ,:") > 0
     made = []

@@ -16,11 +16,9 @@ def registry() -> Any:
 @functools.cache
 def unit(text: str) -> Any:
     """The pint unit that a text names; an error that says so if it names none."""
-    import pint
-
     try:
         found = registry().parse_units(text)
-    except (pint.errors.UndefinedUnitError, pint.errors.DefinitionSyntaxError, ValueError, TypeError, AttributeError) as problem:
+    except Exception as problem:  # pint raises many kinds, from its own to those of Python's tokenizer
         raise UnitError(f"'{text}' is not a unit that pint knows ({problem}). Write for example unit=\"m/s**2\" or unit=\"1/h\".") from None
     if not registry().Quantity(1, found)._is_multiplicative:
         raise UnitError(f"'{text}' has an offset, so sums and ratios of it mean nothing: use kelvin, unit=\"K\".")

@@ -1,12 +1,13 @@
 """What is wrong with a System, said before any mathematics is done. Each complaint carries its cure."""
 
+import dataclasses
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
 from ..errors import ModelError, NameUnknown, UnitError, at, nearest
-from ..symbols import Applied, declaration_of
+from ..symbols import Applied, Quantity, declaration_of
 from .display import text
 from .equation import Equation
 from .names import name_of
@@ -220,36 +221,59 @@ def _no_such_initial(system: "System", name: str, allowed: Iterable[str]) -> Non
 def with_units(system: "System") -> "System":
     """The same System with every conversion between units written out as a factor; itself if there is nothing to convert."""
     declared = [s for s in system.symbols.values() if declaration_of(s).unit is not None]
-    if not declared:
+    if not declared or system.converted:
         return system
     if not system.units.get("t") and not all(declaration_of(s).unit is None for s in system.unknowns.values()) and _has_rate(system):
         raise UnitError(f"System '{system.name}' has units, but its time has none. Write sci.System(..., units={{sci.t: \"s\"}}).")
     checker = UnitChecker(system.units)
     equations = tuple(checker.equation(e) for e in system.equations)
-    for s in declared_expressions(system):
-        d = declaration_of(s)
-        checker.value(d.value, d.unit, d.name)
-    for expression in system.observed.values():
-        checker.expression(expression)
     observed = {n: checker.expression(e)[0] for n, e in system.observed.items()}
-    initial = {n: _initial_in_units(system, checker, n, v) for n, v in system.initial.items()}
+    initial = {n: _initial_in_units(system, checker, n, v) for n, v in _initial_expressions(system).items()}
+    values = _converted_values(system, checker)
     same = all(a is b for a, b in zip(equations, system.equations, strict=True))
-    same = same and all(observed[n] is e for n, e in system.observed.items()) and all(initial[n] is v for n, v in system.initial.items())
-    return system if same else system.derive(equations=equations, observed=observed, initial=initial)
+    same = same and all(observed[n] is e for n, e in system.observed.items())
+    same = same and all(v is system.initial.get(n, v) for n, v in initial.items()) and not values
+    if same:
+        return system
+    revalue = lambda e: e.xreplace(values) if values and isinstance(e, sp.Basic) else e  # noqa: E731
+    return system.derive(
+        equations=tuple(e.map(revalue) for e in equations),
+        observed={n: revalue(e) for n, e in observed.items()},
+        initial={n: revalue(e) for n, e in {**system.initial, **initial}.items()},
+        converted=True,
+    )
+
+
+def _initial_expressions(system: "System") -> dict[str, Any]:
+    """Initial values that are expressions, whether the System or the declaration gives them."""
+    declared = {n: declaration_of(s).value for n, s in system.symbols.items() if declaration_of(s).kind == "unknown"}
+    return {n: v for n, v in {**declared, **system.initial}.items() if isinstance(v, sp.Basic)}
+
+
+def _converted_values(system: "System", checker: UnitChecker) -> dict[sp.Basic, sp.Basic]:
+    """Parameters defined by others whose values need factors, each with the symbol of the same name that has them."""
+    changed: dict[sp.Basic, sp.Basic] = {}
+
+    def convert(symbol: Quantity) -> None:
+        d = declaration_of(symbol)
+        if symbol in changed or not isinstance(d.value, sp.Basic):
+            return
+        for inner in sorted(d.value.atoms(Quantity), key=str):
+            convert(inner)
+        value = checker.value(d.value, d.unit, d.name).xreplace(changed)
+        changed[symbol] = symbol if value == d.value else Quantity(dataclasses.replace(d, value=value), **symbol._assumptions_orig)
+
+    for symbol in system.symbols.values():
+        if isinstance(symbol, Quantity):
+            convert(symbol)
+    return {old: new for old, new in changed.items() if new is not old}
 
 
 def _has_rate(system: "System") -> bool:
     return any(order > 0 for order in highest_orders(system.equations).values())
 
 
-def declared_expressions(system: "System") -> list[Any]:
-    """Symbols whose declared value is an expression of others."""
-    return [s for s in system.symbols.values() if isinstance(declaration_of(s).value, sp.Basic)]
-
-
 def _initial_in_units(system: "System", checker: UnitChecker, name: str, value: Any) -> Any:
-    if not isinstance(value, sp.Basic):
-        return value
     stem = name_of(name).rstrip("'")
     own = declaration_of(system.symbols[stem]).unit
     if len(stem) != len(name) and own:

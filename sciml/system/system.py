@@ -55,12 +55,14 @@ class System:
     description: str
     eliminated: dict[Applied, sp.Expr]
     """Unknowns that a pass has solved for, in the order in which they can be computed."""
+    converted: bool
+    """Whether the factors between units stand in the equations already."""
     symbols: dict[str, Any]
     """Every declared name with its symbol, in order of appearance."""
 
     def __init__(
         self,
-        equations: Iterable[Any],
+        equations: Any,
         *,
         initial: Mapping[Any, Any] | None = None,
         observed: Mapping[str, Any] | None = None,
@@ -82,6 +84,7 @@ class System:
             components={p.name: p for p in parts},
             description=description,
             eliminated={},
+            converted=False,
         )
         check.whole(self)
 
@@ -115,7 +118,7 @@ class System:
     @functools.cached_property
     def digest(self) -> str:
         """Content hash, equal in every process; names of files and lines do not count."""
-        content = (
+        everything = (
             [(expression_content(e.lhs), expression_content(e.rhs)) for e in self.equations],
             [(k, content(self.initial[k])) for k in sorted(self.initial)],
             [(k, expression_content(v)) for k, v in self.observed.items()],
@@ -123,8 +126,9 @@ class System:
             sorted(self.units.items()),
             self.calculus,
             self.name,
+            self.converted,
         )
-        return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr(everything).encode()).hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, System) and self.digest == other.digest
@@ -133,7 +137,7 @@ class System:
         return hash(self.digest)
 
     def __reduce__(self) -> Any:
-        keys = ("equations", "initial", "observed", "units", "calculus", "name", "components", "description", "eliminated")
+        keys = ("equations", "initial", "observed", "units", "calculus", "name", "components", "description", "eliminated", "converted")
         return (_rebuild, ({k: getattr(self, k) for k in keys},))
 
     def replace(self, **changes: Any) -> "System":
@@ -147,13 +151,12 @@ class System:
             if key not in allowed:
                 raise ModelError(f"System has no argument '{key}'. {nearest(key, allowed)}")
         new = System(**{**{k: getattr(self, k) for k in allowed}, **changes})
-        object.__setattr__(new, "components", self.components)
-        return new
+        return new.derive(components=self.components, converted=self.converted)
 
     def derive(self, **changes: Any) -> "System":
         """For passes: a System with fields changed, trusted and not checked again."""
         new = object.__new__(System)
-        keys = ("equations", "initial", "observed", "units", "calculus", "name", "components", "description", "eliminated")
+        keys = ("equations", "initial", "observed", "units", "calculus", "name", "components", "description", "eliminated", "converted")
         new._set(**{**{k: getattr(self, k) for k in keys}, **changes})
         return new
 

@@ -79,8 +79,10 @@ class UnitChecker:
             return _rebuilt(node, [inner, *node.args[1:]]), found
         if isinstance(node, sp.Piecewise):
             conditions = [self._condition(c) for _, c in node.args]
+            same = all(a is c for a, (_, c) in zip(conditions, node.args, strict=True))
             rebuild = lambda parts: sp.Piecewise(*zip(parts, conditions, strict=True))  # noqa: E731
-            return self._common(node, [e for e, _ in node.args], rebuild)
+            values = [e for e, _ in node.args]
+            return self._common(node if same else rebuild(values), values, rebuild)
         if isinstance(node, sp.sign | sp.Heaviside):
             return node.func(self.expression(node.args[0])[0]), dimensionless()
         if isinstance(node, _KEEPS_UNIT):
