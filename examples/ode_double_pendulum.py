@@ -43,7 +43,9 @@ system = sci.System(
 # Solve: the motion, and by forward mode how each moment depends on the first angle
 def main() -> tuple[sci.Solution, np.ndarray]:
     def angles(first_angle):
-        sol = sci.solve(system, t_span=(0, 20), initial={"theta1": first_angle}, saveat=1200, solver="dopri8", rtol=rtol, atol=rtol, adjoint="forward")
+        sol = sci.solve(
+            system, t_span=(0, 20), initial={"theta1": first_angle}, saveat=1200, solver="dopri8", rtol=rtol, atol=rtol, adjoint="forward"
+        )
         return jnp.stack([sol[th1], sol[th2]])
 
     rtol = 1e-11 if jax.config.jax_enable_x64 else 1e-6

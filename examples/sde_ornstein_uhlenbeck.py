@@ -48,7 +48,9 @@ def picture(sol: sci.Solution) -> Path:
     fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
     ax.plot(times, values[:12].T, color="0.75", lw=0.6)
     found, spread = values.mean(axis=0), values.std(axis=0)
-    ax.fill_between(times, found - 2 * spread, found + 2 * spread, color="C0", alpha=0.2, lw=0, label=f"{len(values)} paths: mean ± 2 standard deviations")
+    ax.fill_between(
+        times, found - 2 * spread, found + 2 * spread, color="C0", alpha=0.2, lw=0, label=f"{len(values)} paths: mean ± 2 standard deviations"
+    )
     ax.plot(times, found, color="C0", lw=2)
     ax.plot(times, np.stack([mean, mean - 2 * deviation, mean + 2 * deviation], axis=1), "k--", lw=1, label=["exact", None, None])
     ax.set(xlabel="t", ylabel="x", title=f"Ornstein-Uhlenbeck process, solver {sol.stats['solver']}", xlim=(0, 5))

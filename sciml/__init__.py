@@ -1,5 +1,7 @@
 """sciml: a modelling language for science. Equations in SymPy, solved and differentiated in JAX."""
 
+# ruff: noqa: E402  (XLA reads its options when JAX starts, so they come first)
+
 from .xla import raise_small_loop_threshold as _raise_small_loop_threshold
 
 _raise_small_loop_threshold()

@@ -8,6 +8,7 @@ import difflib
 import os
 import sys
 from collections.abc import Iterable
+from types import FrameType
 
 
 class ScimlError(Exception):
@@ -67,7 +68,7 @@ _CHECKER = os.path.join("jaxtyping", "_decorator.py")  # stands between the fram
 
 def caller() -> str:
     """`file:line` of the nearest frame outside sciml: where the user wrote it. Empty if unknown."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith((_PACKAGE, "<frozen", "<@beartype")) and not file.endswith(_CHECKER):

@@ -188,7 +188,9 @@ class CompiledSystem:
             d = declaration_of(node)
             if d is None:
                 if isinstance(node, sp.Symbol | sp.core.function.AppliedUndef):
-                    raise NameUnknown(f"'{node}' in `{text(expression)}` is not a name of System '{self.system.name}'. {nearest(str(node), self.names)}")
+                    raise NameUnknown(
+                        f"'{node}' in `{text(expression)}` is not a name of System '{self.system.name}'. {nearest(str(node), self.names)}"
+                    )
             elif d.kind == "noise":
                 raise ModelError(f"`{text(expression)}` holds white noise '{d.name}', which has no value at a point of time.")
             elif d.kind not in ("time", "function") and d.name not in self.names and not d.name.startswith("array_"):
@@ -295,6 +297,7 @@ def function_value(d: Declaration) -> Any:
 
 
 def as_function(d: Declaration, value: Any) -> Callable[..., Any]:
+    """A callable for a network with these arrays, or for data with these values."""
     if d.kind == "neural":
         return eqx.combine(value, eqx.filter(d.value, eqx.is_inexact_array, inverse=True))
     payload = d.payload
@@ -332,7 +335,9 @@ def _filled(flat: Any, places: Mapping[str, Place], given: frozenset[str], defin
 def _inline(expression: sp.Expr, derived: Mapping[str, sp.Expr]) -> sp.Expr:
     """Names that are defined by expressions replaced by them, as deep as they go."""
     for _ in range(len(derived) + 1):
-        inside = {n: derived[declaration_of(n).name] for n in sp.preorder_traversal(expression) if getattr(declaration_of(n), "name", None) in derived}
+        inside = {
+            n: derived[declaration_of(n).name] for n in sp.preorder_traversal(expression) if getattr(declaration_of(n), "name", None) in derived
+        }
         if not inside:
             return expression
         expression = expression.xreplace(inside)
@@ -357,7 +362,9 @@ def _check_shapes(model: CompiledSystem) -> None:
         except (TypeError, ValueError) as problem:
             raise CompileError(f"In {e.cited}: shapes do not fit ({problem}). Products of arrays are written sci.dot(N, z).") from None
         if found.shape not in ((), place.shape):
-            raise CompileError(f"In {e.cited}: the left side has shape {place.shape}, the right side {found.shape}. Products of arrays are written sci.dot(N, z).")
+            raise CompileError(
+                f"In {e.cited}: the left side has shape {place.shape}, the right side {found.shape}. Products of arrays are written sci.dot(N, z)."
+            )
 
 
 __all__ = ["CompiledSystem", "Point", "as_function", "compile", "function_value"]

@@ -197,7 +197,7 @@ class _Shaper:
 
     def _template(self, node: Any, start: int) -> tuple[sp.Expr, int]:
         """The expression with a numbered stand-in at each leaf, in the order of `shape`."""
-        shape, leaves = self.shape(node)
+        shape, _ = self.shape(node)
         if len(shape) == 1:
             return sp.Dummy(str(start), real=True), start + 1
         if shape[0] == "number":

@@ -124,6 +124,6 @@ def checked_shape(value: Any, place: Place, word: str) -> None:
     if not place.shape:
         raise SolveError(
             f"'{place.name}' is a scalar, and the {word} given has shape {shape}. To solve for many values at once: "
-            f"jax.vmap(lambda v: sci.solve(system, ..., {word}={{\"{place.name}\": v}}))(values)."
+            f'jax.vmap(lambda v: sci.solve(system, ..., {word}={{"{place.name}": v}}))(values).'
         )
     raise SolveError(f"'{place.name}' has shape {place.shape}, and the {word} given has shape {shape}.")

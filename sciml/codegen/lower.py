@@ -27,6 +27,8 @@ Leaf = tuple[str, str]  # (kind, name): what the tape asks its caller for
 
 
 class Op(NamedTuple):
+    """One operation: what is called, the slots that it reads and the one that it fills."""
+
     call: Callable[..., Any]
     inputs: tuple[Slot, ...]
     output: Slot
@@ -379,5 +381,3 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 def _call_stacked(function: Callable[..., Any], *arguments: Any) -> Any:
     """A neural function gets one vector: its scalar arguments stacked, its array arguments flat."""
     return function(jnp.concatenate([jnp.atleast_1d(jnp.asarray(a)).reshape(-1) for a in arguments]))
-
-

@@ -53,7 +53,7 @@ def observations(table: Any) -> Observations:
             raise FitError(f"The column '{column}' holds something that is not a number ({problem}). Correct it, or leave the cell empty.") from None
     if frame["time"].isna().any() or np.isinf(frame["time"]).any():
         row = int(np.argmax(~np.isfinite(frame["time"].to_numpy(float))))
-        raise FitError(f"Row {row} has no time. Drop it: table.dropna(subset=[\"time\"]).")
+        raise FitError(f'Row {row} has no time. Drop it: table.dropna(subset=["time"]).')
     if np.isinf(frame["value"]).any():
         row = int(np.argmax(np.isinf(frame["value"].to_numpy(float))))
         raise FitError(f"Row {row} has an infinite value. Correct it, or leave it empty (missing values are allowed).")
@@ -77,6 +77,5 @@ def _long(table: pd.DataFrame) -> pd.DataFrame:
         return table.melt(id_vars="time", var_name="observable", value_name="value")
     missing = next(c for c in _COLUMNS if c not in table.columns)
     raise FitError(
-        f"The table has no column '{missing}'. {nearest(missing, map(str, table.columns))} "
-        f"Rename it: table.rename(columns={{\"...\": \"{missing}\"}})."
+        f'The table has no column \'{missing}\'. {nearest(missing, map(str, table.columns))} Rename it: table.rename(columns={{"...": "{missing}"}}).'
     )

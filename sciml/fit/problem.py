@@ -179,7 +179,9 @@ def _observed(model: CompiledSystem, data: Observations, observe: Mapping[str, A
 
 def _own(model: CompiledSystem, name: str) -> str:
     if name not in model.names:
-        raise NameUnknown(f"The table holds '{name}', and the System has no such quantity. Write observe={{\"{name}\": expression}}. {nearest(name, model.names)}")
+        raise NameUnknown(
+            f"The table holds '{name}', and the System has no such quantity. Write observe={{\"{name}\": expression}}. {nearest(name, model.names)}"
+        )
     return name
 
 

@@ -30,7 +30,8 @@ class Transform:
     log: bool
 
     def value(self, z: Any) -> Any:
-        low, high = self.low, self.high
+        low: Any = self.low
+        high: Any = self.high
         if low is None and high is None:
             return jnp.exp(z) if self.log else z
         if high is None:
@@ -42,7 +43,9 @@ class Transform:
         return low + (high - low) * jax.nn.sigmoid(z)
 
     def free(self, value: Any) -> Any:
-        value, low, high = np.asarray(value, float), self.low, self.high
+        low: Any = self.low
+        high: Any = self.high
+        value = np.asarray(value, float)
         if low is None and high is None:
             return np.log(value) if self.log else value
         if high is None:
@@ -71,7 +74,7 @@ def transform_of(name: str, start: Any, bounds: tuple[float | None, float | None
     if (low is not None and (value <= low).any()) or (high is not None and (value >= high).any()):
         raise FitError(
             f"The start value {start} of '{name}' is not inside its bounds ({low}, {high}). Give another one: "
-            f"sci.fit(..., params={{\"{name}\": ...}}), or widen the bounds."
+            f'sci.fit(..., params={{"{name}": ...}}), or widen the bounds.'
         )
     both = low is not None and high is not None
     log = scale == "log" or (both and low > 0 and high / low >= 100 and scale is None)  # type: ignore[operator]

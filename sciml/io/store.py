@@ -31,6 +31,7 @@ _EDITED = "A saved file is not for editing: load the original, change the System
 _NEWER = "Update sciml (pip install --upgrade sciml-lang), or save the System again with the version that you have here."
 
 _TEXTS = ("name", "description", "calculus")
+_FLAGS = ("converted",)
 _TABLES = ("units", "initial", "observed", "components")
 _PAIRS = ("equations", "eliminated")
 
@@ -129,7 +130,7 @@ def _content(system: System) -> dict[str, Any]:
 
 def _write_system(system: System, writer: Writer) -> dict[str, Any]:
     return {
-        **{key: getattr(system, key) for key in _TEXTS},
+        **{key: getattr(system, key) for key in (*_TEXTS, *_FLAGS)},
         "units": dict(system.units),
         "equations": [[writer.node(e.lhs), writer.node(e.rhs)] for e in system.equations],
         "eliminated": [[writer.node(u), writer.node(v)] for u, v in system.eliminated.items()],
@@ -233,8 +234,9 @@ def _verify(document: dict[str, Any], system: System) -> None:
 
 def _read_system(entry: Any, reader: Reader, target: str) -> System:
     what = "the System"
-    only(typed(entry, dict, what), (*_TEXTS, *_TABLES, *_PAIRS), what)
+    only(typed(entry, dict, what), (*_TEXTS, *_FLAGS, *_TABLES, *_PAIRS), what)
     texts = {key: field(entry, key, str, what) for key in _TEXTS}
+    flags = {key: field(entry, key, bool, what) for key in _FLAGS}
     tables = {key: field(entry, key, dict, what) for key in _TABLES}
     pairs = {key: [_pair(p, reader) for p in field(entry, key, list, what)] for key in _PAIRS}
     if texts["calculus"] not in ("ito", "stratonovich"):
@@ -244,6 +246,7 @@ def _read_system(entry: Any, reader: Reader, target: str) -> System:
     # derive makes a System as it is given: a saved one has been checked, and passes may have worked on it since.
     return System([]).derive(
         **texts,
+        **flags,
         equations=tuple(Equation(lhs, rhs, target) for lhs, rhs in pairs["equations"]),
         eliminated=dict(pairs["eliminated"]),
         units={name: typed(u, str, f"the unit of '{name}'") for name, u in tables["units"].items()},

@@ -1,5 +1,8 @@
 """Alias elimination: `a = b` leaves one unknown."""
 
+from typing import Any
+
+import numpy as np
 import sympy as sp
 
 from ..errors import ModelError
@@ -43,10 +46,12 @@ def _moved_initial(system: System, kept: dict[Applied, tuple[Applied, int]]) -> 
             elif not _same(there, sign * value):
                 raise ModelError(
                     f"'{gone}' and '{left}' are equal{' up to sign' if sign < 0 else ''} by an equation, but their initial values differ: "
-                    f"{value} and {there}. Give one of them: initial={{\"{left}\": ...}}."
+                    f'{value} and {there}. Give one of them: initial={{"{left}": ...}}.'
                 )
     return initial
 
 
-def _same(a: object, b: object) -> bool:
-    return bool(sp.sympify(a == b)) if isinstance(a, sp.Basic) or isinstance(b, sp.Basic) else bool((abs(a - b) == 0).all() if hasattr(a, "all") else a == b)  # type: ignore[operator]
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, sp.Basic) or isinstance(b, sp.Basic):
+        return bool(a == b)
+    return bool(np.all(np.asarray(a) == np.asarray(b)))

@@ -28,7 +28,8 @@ def isolate(system: System) -> System:
     solved: dict[Applied, sp.Expr] = {}
     for block in _blocks(needs):
         solved.update(_solve_block(system, [system.equations[owner[u]] for u in block], [targets[u] for u in block], block))
-    rates, definitions = {}, {}
+    rates: dict[Applied, sp.Expr] = {}
+    definitions: dict[Applied, sp.Expr] = {}
     for u, expression in solved.items():
         (rates if orders[u] else definitions)[u] = expression
     _initial_of_defined(system, definitions)
@@ -62,7 +63,9 @@ def _solve_block(system: System, equations: list[Equation], targets: list[sp.Exp
         return {unknowns[0]: equations[0].rhs}
     if any(declaration_of(u).shape for u in unknowns) and len(unknowns) > 1:
         names = ", ".join(name_of(u) for u in unknowns)
-        raise CompileError(f"The equations of {names} depend on each other's highest derivatives, and one of them is an array. Solve them for x' by hand.")
+        raise CompileError(
+            f"The equations of {names} depend on each other's highest derivatives, and one of them is an array. Solve them for x' by hand."
+        )
     stand_ins = [sp.Dummy(real=True) for _ in targets]
     residuals = [e.residual.xreplace(dict(zip(targets, stand_ins, strict=True))) for e in equations]
     try:
@@ -101,7 +104,8 @@ def _singular(system: System, equations: list[Equation], unknowns: list[Applied]
     names = ", ".join(name_of(u) for u in unknowns)
     return CompileError(
         f"These equations of System '{system.name}' do not determine {names}: they constrain the unknowns instead of their rates "
-        f"(a differential-algebraic system of higher index), or repeat each other:\n{rows}\nDifferentiate the constraint by hand, or drop the repeated equation."
+        f"(a differential-algebraic system of higher index), or repeat each other:\n{rows}\n"
+        "Differentiate the constraint by hand, or drop the repeated equation."
     )
 
 

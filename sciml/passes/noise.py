@@ -18,7 +18,7 @@ import dataclasses
 import sympy as sp
 
 from ..errors import CompileError
-from ..symbols import Applied, declaration_of, t
+from ..symbols import Applied, Component, Dot, declaration_of
 from ..system import Equation, System, text
 
 
@@ -34,6 +34,7 @@ class NoiseForm:
 
 
 def noises_of(system: System) -> tuple[Applied, ...]:
+    """The white noises that drive some equation, in order of appearance."""
     return tuple(s for s in system.symbols.values() if declaration_of(s).kind == "noise" and any(e.rhs.has(s) for e in system.equations))
 
 
@@ -102,8 +103,6 @@ def _is_diagonal(unknowns: tuple, noises: tuple, rows: tuple[dict, ...]) -> bool
 
 
 def _mixes_components(expression: sp.Expr) -> bool:
-    from ..symbols import Component, Dot
-
     return expression.has(Component, Dot)
 
 
@@ -132,16 +131,17 @@ def to_calculus(system: System, calculus: str) -> System:
         return system.derive(calculus=calculus)
     sign = -1 if calculus == "stratonovich" else 1
     rows = [{n: _inlined(system, c) for n, c in row.items()} for row in form.diffusion]
-    equations = tuple(
-        Equation(e.lhs, e.rhs + sp.Rational(sign, 2) * _correction(form, rows, i), e.where) for i, e in enumerate(system.equations)
-    )
+    equations = tuple(Equation(e.lhs, e.rhs + sp.Rational(sign, 2) * _correction(form, rows, i), e.where) for i, e in enumerate(system.equations))
     return system.derive(equations=equations, calculus=calculus)
 
 
 def _correction(form: NoiseForm, rows: list[dict], i: int) -> sp.Expr:
     """sum over noises j and unknowns m of g_mj * d g_ij / d x_m."""
     if any(declaration_of(s).shape for s in (*form.unknowns, *form.noises)) and form.kind != "diagonal":
-        raise CompileError("Array-valued noise that is neither additive nor diagonal cannot be converted to the other calculus. Choose a solver of the calculus that the System is written in.")
+        raise CompileError(
+            "Array-valued noise that is neither additive nor diagonal cannot be converted to the other calculus. "
+            'Choose a solver of the calculus that the System is written in, such as solver="euler" for Ito.'
+        )
     total = sp.S.Zero
     for n, g_in in rows[i].items():
         for m, u in enumerate(form.unknowns):
@@ -155,17 +155,17 @@ def _correction(form: NoiseForm, rows: list[dict], i: int) -> sp.Expr:
 
 def ito_chain_rule(system: System) -> None:
     """In Ito's calculus (x**2).diff(t) is not 2*x*x': a derivative with a state-dependent factor and noise is refused."""
-    if system.calculus != "ito" or not any(declaration_of(s).kind == "noise" for s in system.symbols.values()):
+    noises = [s for s in system.symbols.values() if declaration_of(s).kind == "noise"]
+    if system.calculus != "ito" or not noises:
         return
-    noisy = {u for e in system.equations if any(e.rhs.has(n) or e.lhs.has(n) for n in system.symbols.values() if declaration_of(n).kind == "noise") for u in (d.expr for d in e.residual.atoms(sp.Derivative))}
-    for e in system.equations:
-        for d in e.residual.atoms(sp.Derivative):
-            factor = e.residual.coeff(d)
+    residuals = [(e, e.residual) for e in system.equations]
+    driven = [r for _, r in residuals if r.has(*noises)]
+    noisy = {d.expr for r in driven for d in r.atoms(sp.Derivative)}
+    for e, residual in residuals:
+        for d in residual.atoms(sp.Derivative):
+            factor = residual.coeff(d)
             if d.expr in noisy and factor.has(*noisy) and d.derivative_count == 1 and isinstance(d.expr, Applied):
                 raise CompileError(
                     f"{e.cited} multiplies {text(d)} by `{text(factor)}`. With noise, Ito's calculus has no such chain rule "
                     f"((x**2)' is not 2*x*x'). Write the equation for {text(d)} itself, or use System(..., calculus=\"stratonovich\")."
                 )
-
-
-__all__ = ["NoiseForm", "ito_chain_rule", "noise_form", "noises_of", "t", "to_calculus"]

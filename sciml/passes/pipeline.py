@@ -19,16 +19,20 @@ def compilable(system: System) -> System:
     for name, s in system.symbols.items():
         d = declaration_of(s)
         if d.kind == "field" or d.over:
-            raise CompileError(f"'{name}' is a field over {', '.join(map(str, s.args))}. Only unknowns of time can be solved for: sci.variables(\"{name}\").")
+            raise CompileError(
+                f"'{name}' is a field over {', '.join(map(str, s.args))}. Only unknowns of time can be solved for: sci.variables(\"{name}\")."
+            )
     return system
 
 
 def checked_chain_rule(system: System) -> System:
+    """Refuses what Ito's calculus has no chain rule for."""
     ito_chain_rule(system)
     return system
 
 
 def checked_balance(system: System) -> System:
+    """Refuses too few equations, naming the block."""
     balanced(system)
     return system
 
@@ -45,6 +49,7 @@ PASSES: tuple[tuple[Pass, str], ...] = (
 
 
 def run_passes(system: System, passes: tuple[tuple[Pass, str], ...] = PASSES) -> System:
+    """The System after all passes, or after those given."""
     for one, _ in passes:
         system = one(system)
     return system

@@ -13,6 +13,7 @@ _MOST_LINES = 50
 
 
 def plot_solution(sol: "Solution", what: tuple, ax: Any, style: dict[str, Any]) -> Any:
+    """Quantities over time, or pairs of them in the phase plane. Returns the axes."""
     ax = axes(ax)
     pairs = [w for w in what if isinstance(w, tuple)]
     if pairs:

@@ -215,8 +215,3 @@ class Program:
             return t, y, self.model.rates(self.point(whole, self.model.functions(values), t, y))
 
         return jax.jit(stopped)
-
-
-def float_dtype() -> np.dtype:
-    """float64 if the user enabled it, float32 otherwise."""
-    return np.dtype("float64" if jax.config.jax_enable_x64 else "float32")

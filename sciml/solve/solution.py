@@ -189,7 +189,7 @@ class Solution:
         low, high = np.min(np.minimum(given["t0"], given["t1"])), np.max(np.maximum(given["t0"], given["t1"]))
         slack = 1e-6 * (high - low)
         if (times < low - slack).any() or (times > high + slack).any():
-            raise SolveError(f"The solution is known from t={low:g} to t={high:g}, not at t={times if times.ndim == 0 else times.max():g}. Solve over a longer t_span.")
+            raise SolveError(f"The solution is known from t={low:g} to t={high:g} only. Solve over a longer t_span to ask for other times.")
 
     # -- to tables and pictures ---------------------------------------------------------
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..codegen import CompiledSystem, Layout, Place, checked_shape, compile
 from ..errors import SolveError
-from .program import HEADER, Options, Program, float_dtype
+from .program import HEADER, Options, Program
 from .solution import Solution
 from .solvers import adjoint_of, choose
 from .status import sentence_of
@@ -120,7 +120,7 @@ def _program(
     given_params = frozenset(n for n in params if n in derived) if derived else _NONE
     given_initial = frozenset(n for n in initial if n in derived_states) if derived_states else _NONE
     n_atol = model.layout.n_states if isinstance(atol, Mapping) or _has_nominal(model) else 1
-    dtype = "float64" if jax.config.jax_enable_x64 else "float32"
+    dtype = "float64" if jax.config.jax_enable_x64 else "float32"  # type: ignore[attr-defined]
     chosen = (solver, adjoint, saving, n_times, dense, fixed, toleranced and noisy, n_atol, max_steps, given_params, given_initial, dtype)
     try:
         found = model.programs.get(chosen)
@@ -160,11 +160,11 @@ def _has_nominal(model: CompiledSystem) -> bool:
 def _saving(saveat: Any) -> tuple[str, int]:
     if isinstance(saveat, int) and not isinstance(saveat, bool):
         if saveat < 2:
-            raise SolveError(f"saveat={saveat}: give at least 2 (both ends), or saveat=\"end\".")
+            raise SolveError(f'saveat={saveat}: give at least 2 (both ends), or saveat="end".')
         return "even", saveat
     if isinstance(saveat, str):
         if saveat not in ("end", "steps"):
-            raise SolveError(f"saveat={saveat!r}: give a number of times, an array of times, \"end\" or \"steps\".")
+            raise SolveError(f'saveat={saveat!r}: give a number of times, an array of times, "end" or "steps".')
         return saveat, 1
     shape = np.shape(saveat)
     if len(shape) != 1 or shape[0] == 0:
@@ -179,7 +179,7 @@ def _by_name(given: Any, check: Any) -> dict[str, Any]:
     if not given:
         return {}
     if not isinstance(given, Mapping):
-        raise SolveError(f"params and initial are dicts from name to value, such as {{\"a\": 1.0}}, not {type(given).__name__}.")
+        raise SolveError(f'params and initial are dicts from name to value, such as {{"a": 1.0}}, not {type(given).__name__}.')
     return {check(k): v for k, v in given.items()}
 
 
@@ -263,7 +263,9 @@ class _Numbers:
         template = _template(self.program)
         _refuse_missing(self.program, template, self.program.model.layout, given, header=False)
         at: list[tuple[int, int, Any]] = [(i, i + 1, v) for i, v in enumerate([*self.header, *atol])]
-        at += [(offset + p.offset, offset + p.end, v if not p.shape else jnp.broadcast_to(jnp.asarray(v, dtype), p.shape)) for p, v, offset, _ in places]
+        at += [
+            (offset + p.offset, offset + p.end, v if not p.shape else jnp.broadcast_to(jnp.asarray(v, dtype), p.shape)) for p, v, offset, _ in places
+        ]
         if self.times is not None:
             at.append((self.program.times_at, self.program.size, self.times))
         pieces, done = [], 0
@@ -371,12 +373,16 @@ def _check_functions(model: CompiledSystem, params: dict[str, Any], start: Any, 
     for name, d in model.layout.functions.items():
         if d.kind == "neural":
             if name in params:
-                params_tree, own = jax.tree.structure(params[name]), jax.tree.structure(_default_functions(model)[name])
-                if params_tree != own:
-                    raise SolveError(f"The network given for '{name}' has another structure than the declared one. Pass eqx.filter(network, eqx.is_inexact_array).")
+                given, own = (str(jax.tree.structure(v)) for v in (params[name], _default_functions(model)[name]))
+                if given != own:
+                    raise SolveError(
+                        f"The network given for '{name}' has another structure than the declared one. Pass eqx.filter(network, eqx.is_inexact_array)."
+                    )
             continue
         if name in params and np.shape(params[name]) != d.value.shape:
-            raise SolveError(f"'{name}' has {d.value.shape} values, and the array given has shape {np.shape(params[name])}. Times cannot be replaced, only values.")
+            raise SolveError(
+                f"'{name}' has {d.value.shape} values, and the array given has shape {np.shape(params[name])}. Times cannot be replaced, only values."
+            )
         if name in params and not _traced(params[name]) and not np.isfinite(params[name]).all():
             raise SolveError(f"The values given for '{name}' hold NaN or infinite numbers.")
         grid = d.payload["grid"]
@@ -386,7 +392,7 @@ def _check_functions(model: CompiledSystem, params: dict[str, Any], start: Any, 
             if low < grid[0] - slack or high > grid[-1] + slack:
                 raise SolveError(
                     f"'{name}' was measured from t={grid[0]:g} to t={grid[-1]:g}, and t_span=({start:g}, {end:g}) leaves that. "
-                    f"Shorten t_span, or declare sci.data(\"{name}\", ..., outside=\"hold\")."
+                    f'Shorten t_span, or declare sci.data("{name}", ..., outside="hold").'
                 )
 
 
@@ -402,10 +408,10 @@ def _failure(sol: Solution, key: Any) -> Exception:
     name = next(n for n, p in layout.states.items() if p.offset <= worst < p.end)
     seen = f"It stopped at t={t:g}, where '{name}' = {y[worst]:.4g} changes fastest ({name}' = {rates[worst]:.4g})."
     cure = {
-        1: f"Allow more, sci.solve(..., max_steps={10 * program.options.max_steps}); if the problem is stiff, solver=\"kvaerno5\".",
+        1: f'Allow more, sci.solve(..., max_steps={10 * program.options.max_steps}); if the problem is stiff, solver="kvaerno5".',
         2: f"Shorten t_span to end before t={t:g}, or check the equation of '{name}'.",
         3: f"Check the equation of '{name}' for a division by zero or a root or logarithm of a negative number.",
-        4: "Try a smaller rtol, or another implicit solver such as solver=\"kvaerno3\".",
+        4: 'Try a smaller rtol, or another implicit solver such as solver="kvaerno3".',
     }.get(code, "Try another solver.")
     return SolveError(f"System '{sol.system.name}': {sentence_of(code)} {seen} {cure}")
 

@@ -68,7 +68,7 @@ SOLVERS: dict[str, SolverRow] = {
 }
 
 AUTO: dict[str, tuple[str, str]] = {
-    "none": ("tsit5", "an explicit method; give solver=\"kvaerno5\" if the problem is stiff"),
+    "none": ("tsit5", 'an explicit method; give solver="kvaerno5" if the problem is stiff'),
     "additive": ("shark", "additive noise: strong order 1.5"),
     "diagonal": ("slow_rk", "diagonal noise commutes: strong order 1.5"),
     "commutative": ("slow_rk", "commutative noise: strong order 1.5"),
@@ -98,7 +98,7 @@ def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool) -> Choi
     elif isinstance(solver, dfx.AbstractSolver):
         return Choice(type(solver).__name__, _row_of(solver), solver, "an instance given by you")
     else:
-        raise SolveError(f"solver={solver!r}: give a name such as \"tsit5\" or an instance such as diffrax.Tsit5().")
+        raise SolveError(f'solver={solver!r}: give a name such as "tsit5" or an instance such as diffrax.Tsit5().')
     row = SOLVERS[name]
     _refuse_noise(name, row, noise)
     if adaptive and not row.adaptive:
@@ -110,7 +110,7 @@ def _refuse_noise(name: str, row: SolverRow, noise: str) -> None:
     if noise == "none" or noise in row.noise:
         return
     if not row.noise:
-        raise SolveError(f"'{name}' solves ordinary differential equations, and this System has noise. Leave solver=\"auto\", or use \"euler\".")
+        raise SolveError(f'\'{name}\' solves ordinary differential equations, and this System has noise. Leave solver="auto", or use "euler".')
     valid = ", ".join(n for n, r in SOLVERS.items() if noise in r.noise)
     raise SolveError(f"'{name}' converges for {' or '.join(row.noise)} noise only, and the noise of this System is {noise}. Use one of: {valid}.")
 

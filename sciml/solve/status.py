@@ -56,4 +56,4 @@ def status_of(code: Any) -> Any:
 
 def sentence_of(code: Any) -> str:
     """The sentence of one code."""
-    return Status[STATUSES[int(code)]]
+    return Status[STATUSES[int(code)]]  # type: ignore[misc]

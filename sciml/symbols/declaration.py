@@ -103,13 +103,13 @@ def expression_content(expression: sp.Basic) -> Any:
     if declared is not None:
         head = (declared.kind, declared.name, declared.digest)
     else:
-        head = type(expression).__name__
+        head = ("", type(expression).__name__, "")
     if not expression.args:
         return (head, sp.srepr(expression))
     return (head, [expression_content(a) for a in expression.args])
 
 
-def declaration_of(expression: Any) -> Declaration | None:
-    """The declaration behind a symbol or an applied function, None for anything else."""
+def declaration_of(expression: Any) -> Any:
+    """The `Declaration` behind a symbol or an applied function, None for anything else."""
     found = getattr(expression, "declaration", None)
     return found if isinstance(found, Declaration) else None

@@ -4,6 +4,7 @@ Each function here gives one symbol for one name and a tuple for several, as `sy
 real unless an assumption such as `positive=True` or `real=False` says otherwise.
 """
 
+import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -105,7 +106,7 @@ def parameters(
     over = () if over is None else tuple(over) if isinstance(over, tuple | list) else (over,)
     for coordinate in over:
         if not isinstance(coordinate, Coordinate):
-            raise ModelError(f"over={coordinate} is not a coordinate: write over=s with s = sci.space(\"s\", 0, 1).")
+            raise ModelError(f'over={coordinate} is not a coordinate: write over=s with s = sci.space("s", 0, 1).')
 
     def make(d: Declaration) -> sp.Expr:
         return Head(d, **{"real": True, **assumptions})(*over) if over else Quantity(d, **assumptions)
@@ -216,7 +217,7 @@ def function(name: str, callable: Callable[..., Any], *, unit: str | None = None
     >>> softplus(x)
     softplus(x(t))
     """
-    if isinstance(callable, str) or not hasattr(callable, "__call__"):
+    if not builtins.callable(callable):
         raise ModelError(f"function('{name}', ...) needs a callable of jax.numpy, for example sci.function(\"{name}\", jnp.tanh).")
     _check_name(name)
     return Head(Declaration("function", name, value=callable, unit=unit, where=caller()), real=True)
@@ -262,7 +263,7 @@ def _declare(kind: str, names: str, make: Callable[[Declaration], sp.Expr], meta
     """One declaration per name; a list among the metadata is dealt out, one value each."""
     where = caller()
     if isinstance(names, str) and not names.strip(" ,"):
-        raise ModelError("There is no name in the text given. Write for example sci.variables(\"x y\").")
+        raise ModelError('There is no name in the text given. Write for example sci.variables("x y").')
     found = [s.name for s in sp.symbols(names, seq=True)] if isinstance(names, str) else _not_text(names)
     several = sum(c in names for c in " ,:") > 0
     made = []
@@ -379,9 +380,7 @@ def _grid(name: str, word: str, grid: Any, values: Any) -> tuple[np.ndarray, np.
         raise ModelError(f"'{name}' has {len(grid)} {word} and values of shape {values.shape}: give one value for each.")
     if np.isnan(grid).any() or np.isnan(values).any():
         bad = int(np.isnan(grid).sum() + np.isnan(values).sum())
-        raise ModelError(
-            f"'{name}' holds {bad} NaN. Drop them first: keep = ~np.isnan(values); sci.data(\"{name}\", times[keep], values[keep])."
-        )
+        raise ModelError(f"'{name}' holds {bad} NaN. Drop them first: keep = ~np.isnan(values); sci.data(\"{name}\", times[keep], values[keep]).")
     if not (np.diff(grid) > 0).all():
         first = int(np.argmin(np.diff(grid) > 0))
         raise ModelError(f"The {word} of '{name}' must increase: entry {first + 1} is {grid[first + 1]} after {grid[first]}. Sort them first.")

@@ -8,6 +8,7 @@ from ..errors import UnitError
 
 @functools.cache
 def registry() -> Any:
+    """The one pint registry."""
     import pint
 
     return pint.UnitRegistry(cache_folder=None)
@@ -19,13 +20,14 @@ def unit(text: str) -> Any:
     try:
         found = registry().parse_units(text)
     except Exception as problem:  # pint raises many kinds, from its own to those of Python's tokenizer
-        raise UnitError(f"'{text}' is not a unit that pint knows ({problem}). Write for example unit=\"m/s**2\" or unit=\"1/h\".") from None
+        raise UnitError(f'\'{text}\' is not a unit that pint knows ({problem}). Write for example unit="m/s**2" or unit="1/h".') from None
     if not registry().Quantity(1, found)._is_multiplicative:
         raise UnitError(f"'{text}' has an offset, so sums and ratios of it mean nothing: use kelvin, unit=\"K\".")
     return found
 
 
 def dimensionless() -> Any:
+    """The unit of a plain number."""
     return registry().dimensionless
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def whole(system: "System") -> None:
     """The checks of a new System, in the order in which a mistake is best explained."""
     if system.calculus not in ("ito", "stratonovich"):
-        raise ModelError(f"calculus={system.calculus!r}: write \"ito\" or \"stratonovich\".")
+        raise ModelError(f'calculus={system.calculus!r}: write "ito" or "stratonovich".')
     orders = highest_orders(system.equations)
     _values(system)
     _observed(system)
@@ -34,6 +34,7 @@ def whole(system: "System") -> None:
 
 
 def components(given: Iterable[Any]) -> list["System"]:
+    """The components, each a System and each with a name of its own."""
     from .system import System
 
     parts = list(given)
@@ -48,6 +49,7 @@ def components(given: Iterable[Any]) -> list["System"]:
 
 
 def expression(value: Any, name: str) -> sp.Expr:
+    """An observed quantity as an expression."""
     if isinstance(value, sp.Expr):
         return value
     try:
@@ -92,7 +94,9 @@ def _parameters_in_circle(system: "System") -> None:
                 if d is None:
                     continue
                 if d.kind not in ("parameter", "constant"):
-                    raise ModelError(f"The value of '{name}' is `{text(value)}`, which holds the {d.kind} '{d.name}'. Only parameters may stand there.")
+                    raise ModelError(
+                        f"The value of '{name}' is `{text(value)}`, which holds the {d.kind} '{d.name}'. Only parameters may stand there."
+                    )
                 visit(d.name, [*path, name])
         state[name] = 2
 
@@ -170,7 +174,9 @@ def _not_too_many(system: "System") -> None:
             "it was taken by a symbol that the unknown does not depend on. Write x.diff(sci.t)."
         )
     block, unknowns = matching.block_of_extra()
-    _complain(system, equations, matching, block, unknowns, "too many equations", "Remove one of them, or add the unknown that it was meant to determine.")
+    _complain(
+        system, equations, matching, block, unknowns, "too many equations", "Remove one of them, or add the unknown that it was meant to determine."
+    )
 
 
 def balanced(system: "System") -> Matching:
@@ -180,14 +186,16 @@ def balanced(system: "System") -> Matching:
         block, unknowns = matching.block_of_missing()
         missing = declaration_of(matching.unknowns[matching.unmatched[0]]).name
         cure = (
-            f'Add an equation, such as sci.eq({missing}.diff(sci.t), ...), or make {missing} a parameter: '
+            f"Add an equation, such as sci.eq({missing}.diff(sci.t), ...), or make {missing} a parameter: "
             f'{missing} = sci.parameters("{missing}", 1.0).'
         )
         _complain(system, system.equations, matching, block, unknowns, "too few equations", cure)
     return matching
 
 
-def _complain(system: "System", written: tuple[Equation, ...], matching: Matching, equations: list[int], unknowns: list[int], what: str, cure: str) -> None:
+def _complain(
+    system: "System", written: tuple[Equation, ...], matching: Matching, equations: list[int], unknowns: list[int], what: str, cure: str
+) -> None:
     names = ", ".join(declaration_of(matching.unknowns[u]).name for u in unknowns) or "none"
     rows = "\n".join(f"  {written[i].cited}" for i in equations[:12]) or "  (no equation)"
     more = f"\n  ... and {len(equations) - 12} more" if len(equations) > 12 else ""
@@ -228,11 +236,12 @@ def with_units(system: "System") -> "System":
     checker = UnitChecker(system.units)
     equations = tuple(checker.equation(e) for e in system.equations)
     observed = {n: checker.expression(e)[0] for n, e in system.observed.items()}
-    initial = {n: _initial_in_units(system, checker, n, v) for n, v in _initial_expressions(system).items()}
+    starts = _initial_expressions(system)
+    initial = {n: _initial_in_units(system, checker, n, v) for n, v in starts.items()}
     values = _converted_values(system, checker)
     same = all(a is b for a, b in zip(equations, system.equations, strict=True))
     same = same and all(observed[n] is e for n, e in system.observed.items())
-    same = same and all(v is system.initial.get(n, v) for n, v in initial.items()) and not values
+    same = same and all(initial[n] is v for n, v in starts.items()) and not values
     if same:
         return system
     revalue = lambda e: e.xreplace(values) if values and isinstance(e, sp.Basic) else e  # noqa: E731

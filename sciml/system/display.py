@@ -58,8 +58,10 @@ def latex_name(name: str) -> str:
 
 
 def text(expression: Any) -> str:
+    """An expression as a line of text: `x'` for dx/dt, `x` for x(t)."""
     return _Text().doprint(expression)
 
 
 def latex(expression: Any) -> str:
+    """An expression as LaTeX, in the same short form."""
     return _Latex().doprint(expression)

@@ -102,4 +102,4 @@ def name_of(key: Any) -> str:
     d = declaration_of(key)
     if d is not None:
         return d.name
-    raise ModelError(f"{key!r} is not a name: use the text, such as \"x\", or a declared symbol.")
+    raise ModelError(f'{key!r} is not a name: use the text, such as "x", or a declared symbol.')

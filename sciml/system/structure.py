@@ -65,7 +65,7 @@ class Matching:
     def block_of_extra(self) -> tuple[list[int], list[int]]:
         """(equations, unknowns) of the block that has too many equations."""
         owner = {u: e for e, u in enumerate(self.of_equation) if u is not None}
-        equations, unknowns, stack = dict.fromkeys(self.extra_equations), {}, list(self.extra_equations)
+        equations, unknowns, stack = dict.fromkeys(self.extra_equations), dict[int, None](), list(self.extra_equations)
         while stack:
             for u in self.incidence[stack.pop()]:
                 unknowns.setdefault(u)
@@ -76,7 +76,7 @@ class Matching:
 
     def block_of_missing(self) -> tuple[list[int], list[int]]:
         """(equations, unknowns) of the block that has too few equations."""
-        unknowns, equations, stack = dict.fromkeys(self.unmatched), {}, list(self.unmatched)
+        unknowns, equations, stack = dict.fromkeys(self.unmatched), dict[int, None](), list(self.unmatched)
         while stack:
             wanted = stack.pop()
             for e, row in enumerate(self.incidence):
@@ -173,9 +173,9 @@ def match(equations: tuple[Equation, ...], orders: dict[Applied, int]) -> Matchi
                     trail.pop()
         return False
 
-    for e in range(len(equations)):
-        augment(e)
+    for i in range(len(equations)):
+        augment(i)
     of_equation: list[int | None] = [None] * len(equations)
-    for u, e in owner.items():
-        of_equation[e] = u
+    for u, i in owner.items():
+        of_equation[i] = u
     return Matching(unknowns, tuple(incidence), tuple(of_equation))

@@ -55,7 +55,7 @@ class System:
     description: str
     eliminated: dict[Applied, sp.Expr]
     """Unknowns that a pass has solved for, in the order in which they can be computed."""
-    converted: bool
+    converted: bool = False
     """Whether the factors between units stand in the equations already."""
     symbols: dict[str, Any]
     """Every declared name with its symbol, in order of appearance."""

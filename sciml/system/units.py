@@ -16,6 +16,7 @@ unit, and that unit; None stands for a unit that fits everything (the number 0, 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -117,9 +118,7 @@ class UnitChecker:
         first = next((p for p, (_, u) in zip(parts, checked, strict=True) if u is not None), parts[0])
         converted = []
         for part, found in zip(parts, checked, strict=True):
-            converted.append(
-                self._convert(found, target, lambda p=part, f=found: f"`{text(first)}` is in {_shown(target)} and `{text(p)}` in {_shown(f[1])}")
-            )
+            converted.append(self._convert(found, target, partial(_unlike, first, target, part, found[1])))
         same = all(a is b for a, b in zip(converted, parts, strict=True))
         return (node if same else rebuild(converted)), target
 
@@ -134,7 +133,9 @@ class UnitChecker:
         base, base_unit = self.expression(node.base)
         exponent, exponent_unit = self.expression(node.exp)
         exponent = self._convert(
-            (exponent, exponent_unit), dimensionless(), lambda: f"the exponent `{text(node.exp)}` is in {_shown(exponent_unit)}; it must be a plain number"
+            (exponent, exponent_unit),
+            dimensionless(),
+            lambda: f"the exponent `{text(node.exp)}` is in {_shown(exponent_unit)}; it must be a plain number",
         )
         if base_unit is None:
             return _rebuilt(node, [base, exponent]), None
@@ -142,7 +143,9 @@ class UnitChecker:
             power = float(exponent)
             return _rebuilt(node, [base, exponent]), base_unit ** (int(power) if power == int(power) else power)
         plain = self._convert(
-            (base, base_unit), dimensionless(), lambda: f"`{text(node.base)}` is in {_shown(base_unit)}; with a variable exponent it must be a plain number"
+            (base, base_unit),
+            dimensionless(),
+            lambda: f"`{text(node.base)}` is in {_shown(base_unit)}; with a variable exponent it must be a plain number",
         )
         return _rebuilt(node, [plain, exponent]), dimensionless()
 
@@ -162,11 +165,7 @@ class UnitChecker:
         parts = []
         for a in node.args:
             found = self.expression(a)
-            parts.append(
-                self._convert(
-                    found, dimensionless(), lambda a=a, f=found: f"{node.func.__name__} takes a plain number and `{text(a)}` is in {_shown(f[1])}"
-                )
-            )
+            parts.append(self._convert(found, dimensionless(), partial(_not_plain, node.func.__name__, a, found[1])))
         return _rebuilt(node, parts), dimensionless()
 
     def _convert(self, found: Checked, target: Any, complaint: Callable[[], str]) -> Any:
@@ -180,6 +179,14 @@ class UnitChecker:
                 ' (a name without unit= is a plain number; time has a unit through units={t: "s"}).'
             )
         return expression if times == 1.0 else _exact(times) * expression
+
+
+def _unlike(first: Any, first_unit: Any, other: Any, other_unit: Any) -> str:
+    return f"`{text(first)}` is in {_shown(first_unit)} and `{text(other)}` in {_shown(other_unit)}"
+
+
+def _not_plain(function: str, argument: Any, found: Any) -> str:
+    return f"{function} takes a plain number and `{text(argument)}` is in {_shown(found)}"
 
 
 def _exact(times: float) -> sp.Expr:

@@ -130,7 +130,9 @@ def test_forces_between_bodies(close):
     assert sum(len(g.targets) for g in groups.shared) == 6 * 5 // 2
 
 
-@pytest.mark.parametrize("make", [lambda n: (*_chain(n, sp.Rational(1, 3)), []), lambda n: (*_network(n, 3 * n, 1)[::2], [])], ids=["chain", "network"])
+@pytest.mark.parametrize(
+    "make", [lambda n: (*_chain(n, sp.Rational(1, 3)), []), lambda n: (*_network(n, 3 * n, 1)[::2], [])], ids=["chain", "network"]
+)
 def test_the_number_of_groups_does_not_grow(make):
     def size(n):
         states, rights, _ = make(n)

@@ -28,9 +28,7 @@ def exact(times, k=0.7, m=0.3, x0=3.0):
 def long(times=TIMES, noise=0.0, seed=0, **truth):
     rng = np.random.default_rng(seed)
     x, y = exact(times, **truth)
-    frames = [
-        pd.DataFrame({"time": times, "observable": name, "value": v + noise * rng.normal(size=len(times))}) for name, v in (("x", x), ("y", y))
-    ]
+    frames = [pd.DataFrame({"time": times, "observable": name, "value": v + noise * rng.normal(size=len(times))}) for name, v in (("x", x), ("y", y))]
     return pd.concat(frames, ignore_index=True)
 
 

@@ -21,6 +21,7 @@ from sciml.errors import FileError
 from sciml.io import store, write
 from sciml.passes import eliminate_aliases, first_order
 from sciml.symbols import Declaration, declaration_of
+from sciml.system import with_units
 
 
 def bits(value):
@@ -69,6 +70,14 @@ def test_after_passes(path):
     through(reduced, path)
 
 
+def test_units_that_have_been_converted_are_not_converted_again(path):
+    m = sci.variables("m", initial=1.0, unit="mg")
+    rate = sci.parameters("rate", 2.0, unit="1/min")
+    system = with_units(sci.System([sci.eq(m.diff(sci.t), -rate * m)], units={sci.t: "h"}))
+    assert system.converted and not through(motor_system(), path).converted
+    assert through(system, path).converted
+
+
 def test_the_solution_is_the_same(path):
     system = neural_system()
     again = through(system, path)
@@ -79,7 +88,7 @@ def test_the_solution_is_the_same(path):
 def test_spaces_and_parameters_over_them(path):
     s = sci.space("s", 0, 1, periodic=True, unit="m")
     r = sci.space("r", -1, 1, dim=3)
-    d = sci.parameters("d", 0.1, over=s)
+    d = sci.parameters("d", 0.1, unit="m**2", over=s)
     u = sci.fields("u", sci.t, s)
     again = through(sci.System([sci.eq(u.diff(sci.t), d * u.diff(s, 2))], observed={"far": d * r, "slope": d.diff(s)}), path)
     assert declaration_of(again.symbols["d"]).over == (s,)
@@ -329,7 +338,7 @@ def test_a_link_is_written_through(path, tmp_path):
 def test_every_field_of_a_system_and_of_a_declaration_is_in_the_file():
     """A field that is added to a System or a Declaration must be added to the file too."""
     (fields,) = neural_system().__reduce__()[1]
-    assert set(fields) == {*store._TEXTS, *store._TABLES, *store._PAIRS}
+    assert set(fields) == {*store._TEXTS, *store._FLAGS, *store._TABLES, *store._PAIRS}
     assert {f.name for f in dataclasses.fields(Declaration)} - {f.name for f in write.KEPT} == {"where"}
 
 

@@ -29,7 +29,7 @@ HORIZON = {
     "fitzhugh_nagumo": 2.0,
     "double_pendulum": 0.5,
 }
-RTOL, ATOL, STEP = 1e-9, 1e-11, 4e-3
+RTOL, ATOL, STEP = 1e-8, 1e-10, 4e-3
 
 
 @functools.cache

@@ -259,9 +259,7 @@ def test_a_defined_unknown_has_no_initial_value_of_its_own():
 @given(st.lists(st.integers(-4, 4), min_size=4, max_size=4).filter(lambda m: m[0] * m[3] != m[1] * m[2]))
 def test_random_mass_matrices(m):
     """M q' = q is solved exactly: M times the rates is q again."""
-    system = sci.System(
-        [sci.eq(m[0] * x.diff(t) + m[1] * y.diff(t) - x, 0), sci.eq(m[2] * x.diff(t) + m[3] * y.diff(t) - y, 0)]
-    )
+    system = sci.System([sci.eq(m[0] * x.diff(t) + m[1] * y.diff(t) - x, 0), sci.eq(m[2] * x.diff(t) + m[3] * y.diff(t) - y, 0)])
     rates = {e.lhs: e.rhs for e in run_passes(system).equations}
     for e in system.equations:
         assert sp.expand(e.residual.xreplace(rates)) == 0

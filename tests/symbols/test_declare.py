@@ -80,7 +80,7 @@ def test_a_value_may_be_an_expression():
         (lambda: sci.parameters("a", 1.0, scale="logarithmic"), 'write "log" or leave it out'),
         (lambda: sci.variables("z", initial=np.ones(3), shape=(2,)), r"'z' has shape \(2,\) and a value of shape \(3,\).*shape=\(3,\)"),
         (lambda: sci.variables("z", initial=np.ones(3)), r"Declare it with shape=\(3,\)"),
-        (lambda: sci.parameters("k", 1.0, over=sp.Symbol("s")), 'write over=s with s = sci.space'),
+        (lambda: sci.parameters("k", 1.0, over=sp.Symbol("s")), "write over=s with s = sci.space"),
         (lambda: sci.space("s", 1, 0), "low end must lie below"),
         (lambda: sci.fields("u"), "needs its coordinates"),
         (lambda: sci.fields("u", sp.Symbol("s")), "needs its coordinates"),
@@ -94,7 +94,14 @@ def test_what_cannot_be_meant(make, message):
 
 @pytest.mark.parametrize(
     ("unit", "message"),
-    [("m/s**", "not a unit that pint knows.*unit="), ("(m", "not a unit"), ("3*m", "not a unit"), ("furlongg", "not a unit"), ("degC", "has an offset.*use kelvin"), (3, "must be text")],
+    [
+        ("m/s**", "not a unit that pint knows.*unit="),
+        ("(m", "not a unit"),
+        ("3*m", "not a unit"),
+        ("furlongg", "not a unit"),
+        ("degC", "has an offset.*use kelvin"),
+        (3, "must be text"),
+    ],
 )
 def test_wrong_units(unit, message):
     with pytest.raises(ModelError, match=message):
@@ -107,7 +114,9 @@ def test_unit_errors_have_their_own_class():
 
 
 def test_where_it_was_written_is_kept():
-    assert declaration_of(sci.variables("x", description="of this line")).where.endswith(f"{__file__}:{test_where_it_was_written_is_kept.__code__.co_firstlineno + 1}")
+    assert declaration_of(sci.variables("x", description="of this line")).where.endswith(
+        f"{__file__}:{test_where_it_was_written_is_kept.__code__.co_firstlineno + 1}"
+    )
 
 
 # -- identity ---------------------------------------------------------------------------------

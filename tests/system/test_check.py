@@ -32,7 +32,7 @@ def test_an_undeclared_symbol():
 
 def test_an_undeclared_function():
     u = sp.Function("u")(t)
-    refused('\'u\' in .* is not declared: it is a bare SymPy function. Write u = sci.variables', sci.eq(u.diff(t), -x))
+    refused("'u' in .* is not declared: it is a bare SymPy function. Write u = sci.variables", sci.eq(u.diff(t), -x))
 
 
 def test_another_symbol_that_prints_like_time():

@@ -96,8 +96,17 @@ def test_units_that_fit_change_nothing():
 
 
 @pytest.mark.parametrize(
-    "right", [lambda: k * m * sp.exp(-m / n), lambda: k * sp.sqrt(m * n), lambda: k * sp.Abs(m) * sp.sign(n), lambda: k * m ** sp.Rational(1, 2) * n**0.5,
-              lambda: k * sp.Max(m, 0), lambda: k * sp.atan2(m, n) * m, lambda: sp.Piecewise((0, m > n), (k * m, True)), lambda: m.diff(t) * 0 + m / sp.Mul(1, 1 / k)]
+    "right",
+    [
+        lambda: k * m * sp.exp(-m / n),
+        lambda: k * sp.sqrt(m * n),
+        lambda: k * sp.Abs(m) * sp.sign(n),
+        lambda: k * m ** sp.Rational(1, 2) * n**0.5,
+        lambda: k * sp.Max(m, 0),
+        lambda: k * sp.atan2(m, n) * m,
+        lambda: sp.Piecewise((0, m > n), (k * m, True)),
+        lambda: m.diff(t) * 0 + m / sp.Mul(1, 1 / k),
+    ],
 )
 def test_what_fits(right):
     assert len(sci.System([sci.eq(m.diff(t), right()), sci.eq(n.diff(t), 0)], units=S).equations) == 2
@@ -156,7 +165,7 @@ def test_initial_expressions_are_converted(close):
 
 def test_initial_rates_are_converted(close):
     speed = sci.parameters("speed", 3.6, unit="km/h")
-    model = sci.compile(sci.System([sci.eq(m.diff(t, 2), -k**2 * m)], initial={m: 1, m.diff(t): speed}, units=S))
+    model = sci.compile(sci.System([sci.eq(m.diff(t, 2), -(k**2) * m)], initial={m: 1, m.diff(t): speed}, units=S))
     flat = model.initial_state(jnp.ones(2), model.flat_params({})[0], jnp.asarray(0.0))
     close(flat[model.layout.states["m'"].offset], 1.0)
 
