@@ -12,7 +12,7 @@ import sympy as sp
 from ..data import interpolant
 from ..errors import CompileError, ModelError, NameUnknown, nearest
 from ..passes import PASSES, NoiseForm, noise_form, run_passes, to_calculus
-from ..symbols import Declaration, declaration_of, t
+from ..symbols import Declaration, declaration_of, distinct_nodes, t
 from ..system import System, name_of, text
 from .grouped import Grouped, grouped
 from .layout import Layout, Place, checked_shape, layout_of
@@ -184,7 +184,7 @@ class CompiledSystem:
         """The expression in names of this System: rates replaced by what they equal, names checked."""
         rates = {d: self._rate(d) for d in _outer_derivatives(expression)}
         expression = expression.xreplace(rates) if rates else expression
-        for node in sp.preorder_traversal(expression):
+        for node in distinct_nodes(expression):
             d = declaration_of(node)
             if d is None:
                 if isinstance(node, sp.Symbol | sp.core.function.AppliedUndef):
@@ -335,9 +335,7 @@ def _filled(flat: Any, places: Mapping[str, Place], given: frozenset[str], defin
 def _inline(expression: sp.Expr, derived: Mapping[str, sp.Expr]) -> sp.Expr:
     """Names that are defined by expressions replaced by them, as deep as they go."""
     for _ in range(len(derived) + 1):
-        inside = {
-            n: derived[declaration_of(n).name] for n in sp.preorder_traversal(expression) if getattr(declaration_of(n), "name", None) in derived
-        }
+        inside = {n: derived[declaration_of(n).name] for n in distinct_nodes(expression) if getattr(declaration_of(n), "name", None) in derived}
         if not inside:
             return expression
         expression = expression.xreplace(inside)

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from ..symbols import declaration_of
+from ..symbols import declaration_of, distinct_nodes
 from .functions import ORDERED
 from .lower import Tape, lower
 
@@ -135,7 +135,7 @@ class _Shaper:
         levels: dict[int, dict[Any, list]] = {}
         level_of: dict[sp.Basic, int] = {}
         for node in costly:
-            inner = [level_of[m] for m in sp.preorder_traversal(node) if m is not node and m in level_of]
+            inner = [level_of[m] for m in distinct_nodes(node) if m is not node and m in level_of]
             level_of[node] = 1 + max(inner, default=-1)
         for level in sorted(set(level_of.values())):
             members = [n for n in costly if level_of[n] == level]

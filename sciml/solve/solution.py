@@ -288,11 +288,9 @@ def _is_unknown(key: Any) -> bool:
 
 def _varies(model: CompiledSystem, expression: Any) -> bool:
     """Whether an expression depends on time, through unknowns, data or t itself."""
-    import sympy as sp
+    from ..symbols import Applied, declaration_of, distinct_nodes
 
-    from ..symbols import Applied, declaration_of
-
-    for node in sp.preorder_traversal(expression):
+    for node in distinct_nodes(expression):
         d = declaration_of(node)
         if isinstance(node, Applied) and d.kind in ("unknown", "data"):
             return True

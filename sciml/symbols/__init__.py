@@ -1,7 +1,7 @@
 """Floor 1: declarations. What a user writes becomes SymPy objects that carry their own declaration."""
 
 from .condition import Undecided
-from .declaration import Declaration, content, declaration_of, expression_content
+from .declaration import Declaration, content, declaration_of, distinct_nodes, expression_content
 from .declare import (
     as_value,
     constants,
@@ -35,6 +35,7 @@ __all__ = [
     "data",
     "declaration_of",
     "derivative_unknown",
+    "distinct_nodes",
     "dot",
     "expression_content",
     "fields",

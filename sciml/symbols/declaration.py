@@ -9,6 +9,8 @@ import dataclasses
 import functools
 import hashlib
 import re
+from collections.abc import Iterator
+from types import CodeType
 from typing import Any
 
 import jax
@@ -85,11 +87,23 @@ def content(value: Any) -> Any:
     return (_anonymous(str(tree)), [content(leaf) for leaf in leaves])
 
 
-def _function_content(function: Any) -> Any:
-    """A named function is known by its name; a lambda, which has none, by its code too."""
+def _function_content(function: Any, seen: frozenset[int] = frozenset()) -> Any:
+    """A function is known by its name, its code, and the values that it has caught: defaults, closure, the object it is bound to."""
+    name = (getattr(function, "__module__", ""), function.__qualname__)
     code = getattr(function, "__code__", None)
-    body = (code.co_code.hex(), _anonymous(repr(code.co_consts))) if code is not None else ""
-    return (function.__module__, function.__qualname__, body)
+    if code is None or id(function) in seen:
+        return name
+    seen |= {id(function)}
+    cells = [c.cell_contents for c in getattr(function, "__closure__", None) or ()]
+    caught = [*cells, *(getattr(function, "__defaults__", None) or ()), *(getattr(function, "__kwdefaults__", None) or {}).values()]
+    caught += [function.__self__] if hasattr(function, "__self__") else []
+    values = [_function_content(v, seen) if hasattr(v, "__code__") else content(v) for v in caught]
+    return (*name, _code_content(code), values)
+
+
+def _code_content(code: CodeType) -> Any:
+    constants = [_code_content(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return (code.co_code.hex(), code.co_names, constants)
 
 
 def _anonymous(text: str) -> str:
@@ -97,16 +111,44 @@ def _anonymous(text: str) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
-def expression_content(expression: sp.Basic) -> Any:
-    """The tree of an expression, with the digest of each declared name in it."""
-    declared = declaration_of(expression)
-    if declared is not None:
-        head = (declared.kind, declared.name, declared.digest)
-    else:
-        head = ("", type(expression).__name__, "")
-    if not expression.args:
-        return (head, sp.srepr(expression))
-    return (head, [expression_content(a) for a in expression.args])
+def expression_content(expression: sp.Basic) -> str:
+    """A digest of an expression: its tree, with the digest and the assumptions of each declared name in it.
+
+    Each distinct part is visited once, so that expressions with shared parts cost what they hold and not what they
+    would print.
+    """
+    known: dict[sp.Basic, str] = {}
+    for node in reversed(list(distinct_nodes(expression))):
+        _node_content(node, known)
+    return _node_content(expression, known)
+
+
+def _node_content(node: sp.Basic, known: dict[sp.Basic, str]) -> str:
+    if node not in known:
+        declared = declaration_of(node)
+        head: tuple = (type(node).__name__,)
+        if declared is not None:
+            head = (declared.kind, declared.name, declared.digest, sorted(getattr(type(node), "_given", {}).items()))
+        parts = [_node_content(a, known) for a in node.args] if node.args else [_atom(node)]
+        known[node] = hashlib.sha256(repr((head, parts)).encode()).hexdigest()[:24]
+    return known[node]
+
+
+def _atom(node: sp.Basic) -> str:
+    # Hexadecimal: Python refuses to write very long integers in decimal.
+    return hex(int(node)) if isinstance(node, sp.Integer) else sp.srepr(node)
+
+
+def distinct_nodes(*expressions: sp.Basic) -> Iterator[Any]:
+    """Every distinct part of some expressions, once each, a whole before its parts."""
+    seen: set[sp.Basic] = set()
+    stack = list(reversed(expressions))
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            yield node
+            stack.extend(reversed(node.args))
 
 
 def declaration_of(expression: Any) -> Any:

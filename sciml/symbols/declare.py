@@ -12,7 +12,7 @@ import numpy as np
 import sympy as sp
 
 from ..errors import ModelError, caller
-from .declaration import Declaration, declaration_of
+from .declaration import Declaration, declaration_of, distinct_nodes
 from .heads import Applied, Coordinate, Head, Quantity
 from .units import unit as check_unit
 
@@ -394,7 +394,7 @@ def unknowns_in(expression: sp.Basic) -> list[Applied]:
 
 def _declared_in(expression: sp.Basic, kinds: tuple[str, ...]) -> list[Any]:
     seen: dict[sp.Basic, None] = {}
-    for node in sp.preorder_traversal(expression):
+    for node in distinct_nodes(expression):
         d = declaration_of(node)
         if d is not None and d.kind in kinds:
             seen.setdefault(node)

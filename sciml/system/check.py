@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ..errors import ModelError, NameUnknown, UnitError, at, nearest
-from ..symbols import Applied, Quantity, declaration_of
+from ..symbols import Applied, Quantity, declaration_of, distinct_nodes
 from .display import text
 from .equation import Equation
 from .names import name_of
@@ -62,7 +62,7 @@ def _values(system: "System") -> None:
     """An unknown's initial value may not depend on other unknowns' later values or on noise."""
     for name, value in system.initial.items():
         if isinstance(value, sp.Basic):
-            for node in sp.preorder_traversal(value):
+            for node in distinct_nodes(value):
                 d = declaration_of(node)
                 if isinstance(node, sp.Derivative) or (d is not None and d.kind in ("noise", "field")):
                     raise ModelError(f"The initial value of '{name}' is `{text(value)}`: use numbers, parameters and other unknowns only.")
@@ -72,7 +72,7 @@ def _observed(system: "System") -> None:
     for name, value in system.observed.items():
         if name in system.symbols:
             raise ModelError(f"observed '{name}' has the name of a {declaration_of(system.symbols[name]).kind}. Give it another name.")
-        if any(getattr(declaration_of(n), "kind", "") == "noise" for n in sp.preorder_traversal(value)):
+        if any(getattr(declaration_of(n), "kind", "") == "noise" for n in distinct_nodes(value)):
             raise ModelError(f"observed '{name}' = `{text(value)}` holds white noise, which has no value at a point of time.")
 
 
@@ -89,7 +89,7 @@ def _parameters_in_circle(system: "System") -> None:
         state[name] = 1
         value = declaration_of(system.symbols[name]).value
         if isinstance(value, sp.Basic):
-            for node in sp.preorder_traversal(value):
+            for node in distinct_nodes(value):
                 d = declaration_of(node)
                 if d is None:
                     continue
@@ -107,12 +107,12 @@ def _parameters_in_circle(system: "System") -> None:
 
 def _noise_is_linear(e: Equation) -> None:
     """White noise stands linearly in a differential equation, and nowhere else."""
-    noises = [n for side in (e.lhs, e.rhs) for n in sp.preorder_traversal(side) if getattr(declaration_of(n), "kind", "") == "noise"]
+    noises = [n for n in distinct_nodes(e.lhs, e.rhs) if getattr(declaration_of(n), "kind", "") == "noise"]
     if not noises:
         return
     residual = e.residual
     stand_in = {n: sp.Dummy(declaration_of(n).name, real=True) for n in dict.fromkeys(noises)}
-    for node in sp.preorder_traversal(residual):
+    for node in distinct_nodes(residual):
         if isinstance(node, sp.Derivative) and any(node.has(n) for n in stand_in):
             raise ModelError(f"{e.cited} differentiates white noise, which has no derivative. Integrate once: let the noise drive the rate.")
     inner = residual.xreplace({d: sp.Dummy() for d in residual.atoms(sp.Derivative)}).xreplace(stand_in)

@@ -50,7 +50,7 @@ def test_the_state_may_be_flat_or_a_dict(close):
     model = sci.compile(sci.System([sci.eq(x.diff(t), y), sci.eq(y.diff(t), -x)]))
     close(model.rhs(0.0, [3.0, 4.0]), [4.0, -3.0])
     close(model.rhs(0.0, {x: 3.0, y: 4.0})["y"], -3.0)
-    with pytest.raises(ModelError, match="needs a value for y"):
+    with pytest.raises(ModelError, match=r"needs a value for y"):
         model.rhs(0.0, {"x": 3.0})
 
 
@@ -71,9 +71,9 @@ def test_wrong_names_and_shapes(params, error, message):
 
 def test_a_name_of_no_unknown():
     model = sci.compile(sci.System([sci.eq(x.diff(t), -a * x)]))
-    with pytest.raises(NameUnknown, match="'a' is a parameter, not an unknown: write params="):
+    with pytest.raises(NameUnknown, match=r"'a' is a parameter, not an unknown: write params="):
         model.layout.check_state("a")
-    with pytest.raises(NameUnknown, match="no unknown 'xx'"):
+    with pytest.raises(NameUnknown, match=r"no unknown 'xx'"):
         model.layout.check_state("xx")
 
 
@@ -91,7 +91,7 @@ def test_initial_values_by_expressions_of_each_other(close):
 
 def test_values_defined_in_a_circle():
     model = sci.compile(sci.System([sci.eq(x.diff(t), y), sci.eq(y.diff(t), -x)], initial={x: y, y: x + 1}))
-    with pytest.raises(ModelError, match="Values are defined in a circle"):
+    with pytest.raises(ModelError, match=r"Values are defined in a circle"):
         model.initial_state(jnp.zeros(2), jnp.zeros(0), jnp.asarray(0.0))
 
 
@@ -276,19 +276,19 @@ def test_explain_speaks_of_the_users_names():
 
 def test_a_system_without_a_rate_is_refused():
     z = sci.variables("z")
-    with pytest.raises(CompileError, match="no unknown with a derivative"):
+    with pytest.raises(CompileError, match=r"no unknown with a derivative"):
         sci.compile(sci.System([sci.eq(z, 2 * t)]))
 
 
 def test_not_a_system():
-    with pytest.raises(ModelError, match="needs a System, not int"):
+    with pytest.raises(ModelError, match=r"needs a System, not int"):
         sci.compile(3)
 
 
 def test_a_field_is_refused_by_name():
     s = sci.space("s", 0, 1)
     u = sci.fields("u", t, s)
-    with pytest.raises(CompileError, match="'u' is a field over t, s"):
+    with pytest.raises(CompileError, match=r"'u' is a field over t, s"):
         sci.compile(sci.System([sci.eq(u.diff(t), u.diff(s, 2))]))
 
 

@@ -72,7 +72,7 @@ def test_what_is_not_an_equation(equations, message):
 def test_immutable():
     with pytest.raises(AttributeError, match=r"does not change. Derive a new one: system.replace\(name=...\)"):
         DECAY.name = "other"
-    with pytest.raises(AttributeError, match="does not change"):
+    with pytest.raises(AttributeError, match=r"does not change"):
         del DECAY.name
 
 
@@ -144,9 +144,9 @@ def test_the_digest_is_the_same_in_every_process(tmp_path):
 def test_replace_checks_the_new_system():
     assert DECAY.replace(initial={x: 2}).initial == {"x": 2.0}
     assert DECAY.initial == {"x": 1.0}
-    with pytest.raises(NameUnknown, match="initial has 'y'"):
+    with pytest.raises(NameUnknown, match=r"initial has 'y'"):
         DECAY.replace(initial={y: 2})
-    with pytest.raises(ModelError, match="no argument 'equation'. Did you mean 'equations'"):
+    with pytest.raises(ModelError, match=r"no argument 'equation'. Did you mean 'equations'"):
         DECAY.replace(equation=[])
 
 
@@ -155,7 +155,7 @@ def test_subs():
     changed = DECAY.subs({"a": 3})
     assert str(changed.equations[0]) == "x' = -3*x"
     assert list(changed.symbols) == ["x"]
-    with pytest.raises(NameUnknown, match="no 'aa'. Did you mean 'a'"):
+    with pytest.raises(NameUnknown, match=r"no 'aa'. Did you mean 'a'"):
         DECAY.subs({"aa": 1})
 
 
@@ -226,11 +226,11 @@ def test_names_of_components():
     part = DECAY.replace(name="part")
     assert part.x.name == "part.x"
     assert "x" in dir(part)
-    with pytest.raises(AttributeError, match="no 'xx'. Did you mean"):
+    with pytest.raises(AttributeError, match=r"no 'xx'. Did you mean"):
         part.xx  # noqa: B018
     with pytest.raises(ModelError, match=r"Two components are called 'part'. Give one another name: motor.replace\(name="):
         sci.System([], components=[part, part])
-    with pytest.raises(ModelError, match="which is not a System"):
+    with pytest.raises(ModelError, match=r"which is not a System"):
         sci.System([], components=[3])
 
 
