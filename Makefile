@@ -30,6 +30,7 @@ check: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy models --explicit-package-bases
 	$(BIN)/lint-imports
 
 test: check quick float32

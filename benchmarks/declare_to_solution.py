@@ -4,9 +4,9 @@ import sys
 from functools import partial
 
 import jax
-import sciml_models
 
 import sciml as sci
+import sciml_models
 from benchmarks.common import once, table
 
 jax.config.update("jax_enable_x64", True)

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import sciml_models
 
 import sciml as sci
+import sciml_models
 from benchmarks.common import table
 
 jax.config.update("jax_enable_x64", True)

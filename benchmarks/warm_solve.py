@@ -102,9 +102,8 @@ def ours(name: str) -> tuple[Callable[[], Any], Callable[[], Any], Callable[[], 
 
 
 def _system(name: str) -> tuple[Any, tuple[float, float], dict[str, float]]:
-    import sciml_models
-
     import sciml as sci
+    import sciml_models
 
     t = sci.t
     x, y, z = sci.variables("x y z")

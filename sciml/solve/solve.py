@@ -407,8 +407,9 @@ def _failure(sol: Solution, key: Any) -> Exception:
     worst = int(np.argmax(speed))
     name = next(n for n, p in layout.states.items() if p.offset <= worst < p.end)
     seen = f"It stopped at t={t:g}, where '{name}' = {y[worst]:.4g} changes fastest ({name}' = {rates[worst]:.4g})."
+    stiff = "loosen rtol and atol" if program.choice.row.implicit else 'or, if the problem is stiff, write solver="kvaerno5"'
     cure = {
-        1: f'Allow more, sci.solve(..., max_steps={10 * program.options.max_steps}); if the problem is stiff, solver="kvaerno5".',
+        1: f"Allow more, sci.solve(..., max_steps={10 * program.options.max_steps}), {stiff}.",
         2: f"Shorten t_span to end before t={t:g}, or check the equation of '{name}'.",
         3: f"Check the equation of '{name}' for a division by zero or a root or logarithm of a negative number.",
         4: 'Try a smaller rtol, or another implicit solver such as solver="kvaerno3".',

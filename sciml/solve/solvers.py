@@ -87,6 +87,9 @@ class Choice:
     reason: str
 
 
+_ROOT_RTOL, _ROOT_ATOL = 1e-5, 1e-8  # of the stages of an implicit method with a fixed step
+
+
 def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool) -> Choice:
     """The solver for a name, an instance or "auto"; refuses pairs that converge to something else."""
     if isinstance(solver, str) and solver == "auto":
@@ -103,6 +106,9 @@ def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool) -> Choi
     _refuse_noise(name, row, noise)
     if adaptive and not row.adaptive:
         raise SolveError(f"'{name}' has no error estimate and needs a fixed step: write sci.solve(..., solver=\"{name}\", dt=0.01).")
+    if row.implicit and not adaptive:
+        # There is no error tolerance that the root finder could take over.
+        return Choice(name, row, row.make(root_finder=dfx.VeryChord(rtol=_ROOT_RTOL, atol=_ROOT_ATOL)), reason)
     return Choice(name, row, row.make(), reason)
 
 

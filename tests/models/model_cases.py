@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 import pytest
-from sciml_models import MODELS
 
 import sciml as sci
+from sciml_models import MODELS
 
 # rtol and atol of the solve (atol counts in units of `nominal`), and the relative error that the end may then have.
 ODES = {

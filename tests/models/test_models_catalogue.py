@@ -3,11 +3,11 @@
 import inspect
 
 import pytest
-import sciml_models
 from model_cases import ODES, SDES, compiled
-from sciml_models import MODELS
 
 import sciml as sci
+import sciml_models
+from sciml_models import MODELS
 
 
 def test_all_models_are_covered_here():

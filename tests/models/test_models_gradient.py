@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from model_cases import ODES, compiled, needs_float64, sizes
-from sciml_models import MODELS
 
 import sciml as sci
+from sciml_models import MODELS
 
 pytestmark = needs_float64
 

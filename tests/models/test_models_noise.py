@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 from model_cases import SDES, compiled
-from sciml_models import MODELS
 
 import sciml as sci
+from sciml_models import MODELS
 
 PATHS, STEPS = 4000, 60
 

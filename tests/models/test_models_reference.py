@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from model_cases import ODES, needs_float64, solved
+
 from sciml_models import MODELS
 
 pytestmark = needs_float64
