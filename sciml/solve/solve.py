@@ -52,8 +52,8 @@ def solve(
         saveat: an int (evenly spaced, both ends included), an array of times, "end" or "steps".
         key: `jax.random.key(...)`, for Systems with noise. The same key is the same path for every step size.
         solver: "auto", a name from `sciml.solve.SOLVERS`, or a diffrax solver.
-        rtol, atol: tolerances; 1e-6 and 1e-9 in float64, 1e-4 and 1e-6 in float32. `atol` may be a dict by name, and
-            is multiplied by `nominal=` where that is declared. For an SDE they make the step adaptive.
+        rtol: relative tolerance; 1e-6 in float64, 1e-4 in float32. For an SDE, rtol or atol makes the step adaptive.
+        atol: absolute tolerance, 1e-9 and 1e-6. May be a dict by name; is multiplied by `nominal=` where that is declared.
         dt: a fixed step. An SDE without dt, rtol and atol takes 1000 steps.
         adjoint: "auto", "checkpoint", "forward", "backsolve", "direct", or a diffrax adjoint.
         dense: keep what `sol(time)` needs.
