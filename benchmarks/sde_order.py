@@ -30,14 +30,15 @@ def ends(system: sci.System, dt: float, keys: jax.Array = KEYS) -> np.ndarray:
     return np.asarray(jax.jit(jax.vmap(one))(keys))
 
 
-def brownian(noises: int) -> np.ndarray:
-    """(paths, noises): W(1) of the paths that the solves see."""
-    shape = jax.ShapeDtypeStruct((noises,), jnp.float64)
+def brownian(system: sci.System) -> dict[str, np.ndarray]:
+    """W(1) of each noise, (paths, 1), on the paths that the solves see."""
+    names = [type(n).__name__ for n in sci.compile(system).noise.noises]
+    shape = jax.ShapeDtypeStruct((len(names),), jnp.float64)
 
     def one(key: jax.Array) -> jax.Array:
         return dfx.VirtualBrownianTree(0.0, 1.0, tol=1e-3, shape=shape, key=key, levy_area=dfx.SpaceTimeLevyArea).evaluate(0.0, 1.0)
 
-    return np.asarray(jax.vmap(one)(KEYS))
+    return {n: w[:, None] for n, w in zip(names, np.asarray(jax.vmap(one)(KEYS)).T, strict=True)}
 
 
 def problems() -> dict[str, tuple[sci.System, np.ndarray, float]]:
@@ -48,11 +49,11 @@ def problems() -> dict[str, tuple[sci.System, np.ndarray, float]]:
     commuting = sci.System([sci.eq(x.diff(T), -x + 0.8 * x * xi + 0.5 * x * eta)])
     additive = sci.System([sci.eq(x.diff(T), -sp.sin(3 * x) + 2 * xi)])
     general = sci.System([sci.eq(x.diff(T), -x + xi), sci.eq(y.diff(T), x * eta + 0.3 * y * xi)], initial={x: 0.0})
-    w1, w2 = brownian(1)[:, :1], brownian(2)
+    w1, w2 = brownian(geometric), brownian(commuting)
     return {
         "additive": (additive, ends(additive, 2.0**-11), 1.5),
-        "diagonal, closed form": (geometric, np.exp(0.5 - 0.32 + 0.8 * w1), 1.5),
-        "commutative, closed form": (commuting, np.exp(-1 - 0.32 - 0.125 + 0.8 * w2[:, :1] + 0.5 * w2[:, 1:]), 1.5),
+        "diagonal, closed form": (geometric, np.exp(0.5 - 0.32 + 0.8 * w1["xi"]), 1.5),
+        "commutative, closed form": (commuting, np.exp(-1 - 0.32 - 0.125 + 0.8 * w2["xi"] + 0.5 * w2["eta"]), 1.5),
         "general": (general, ends(general, 2.0**-11), 0.5),
     }
 

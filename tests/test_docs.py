@@ -38,7 +38,8 @@ def test_page_has_its_pictures(page):
 
 
 @pytest.mark.parametrize("name", ["sciml", *MODULES])
-def test_docstrings_run(name):
+def test_docstrings_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
     found = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert found.failed == 0

@@ -48,7 +48,10 @@ def observations(table: Any) -> Observations:
     frame = pd.DataFrame({"observable": table["observable"].astype(str)})
     for column in ("time", "value"):
         try:
-            frame[column] = pd.to_numeric(table[column])
+            values = table[column]
+            if values.dtype == object:  # scalars of JAX or NumPy, one by one
+                values = [np.nan if v is None else v if isinstance(v, str) else float(v) for v in values]
+            frame[column] = pd.to_numeric(pd.Series(list(values))).to_numpy()
         except (ValueError, TypeError) as problem:
             raise FitError(f"The column '{column}' holds something that is not a number ({problem}). Correct it, or leave the cell empty.") from None
     if frame["time"].isna().any() or np.isinf(frame["time"]).any():

@@ -10,7 +10,7 @@ Levenberg 1944, Marquardt 1963; Adam: Kingma and Ba 2015.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -21,6 +21,7 @@ import optimistix as optx
 from .loop import Step
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What a method needs: residuals whose half sum of squares is the loss. z is one flat vector."""
 

@@ -96,7 +96,9 @@ def _not_linear(system: System, equations: list[Equation], targets: list, residu
                     f"{e.cited} determines '{text(target)}' implicitly (a differential-algebraic system), which this version does not "
                     f"solve. Write it as sci.eq({text(target)}, ...) with a right side free of {text(target)}."
                 )
-    return CompileError(f"System '{system.name}' has equations that cannot be solved for the highest derivatives.")
+    rows = "; ".join(e.cited for e in equations)
+    names = ", ".join(text(target) for target in targets)
+    return CompileError(f"{rows} cannot be solved for {names} by the compiler. Write {text(targets[0])} = ... yourself.")
 
 
 def _singular(system: System, equations: list[Equation], unknowns: list[Applied]) -> CompileError:

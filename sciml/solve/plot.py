@@ -22,7 +22,7 @@ def plot_solution(sol: "Solution", what: tuple, ax: Any, style: dict[str, Any]) 
         ax.set_xlabel(sol.label(pairs[0][0]))
         ax.set_ylabel(sol.label(pairs[0][1]))
         return ax
-    what = what or tuple(sol.quantities().values())
+    what = what or tuple(sol.quantities())
     for key in what:
         _lines(ax, np.asarray(sol.t), np.asarray(sol[key]), sol.label(key), style)
     unit = sol.system.units.get("t")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..codegen import CompiledSystem, Point
 from ..errors import NameUnknown, SolveError, nearest
-from ..system import System, latex, name_of, text
+from ..system import System, latex, latex_name, name_of, text
 from .program import TAIL, Program
 from .status import sentence_of, status_of
 
@@ -266,13 +266,13 @@ class Solution:
     def label(self, key: Any) -> str:
         """How a quantity is written on an axis."""
         if isinstance(key, str):
-            return key
+            return f"${latex_name(key)}$" if key in self.model.layout.states else key
         return f"${latex(key)}$"
 
     def __repr__(self) -> str:
         if not self._concrete:
             return f"Solution of '{self.system.name}' (traced)"
-        count = f"{self._length} times" if self._n_times else "one time"
+        count = f"{self._length} times" if self._n_times and self._length > 1 else "one time"
         head = f"Solution of '{self.system.name}': {', '.join(self.quantities())} at {count}"
         if self._flat.ndim == 1:
             return f"{head}. {sentence_of(self._tail('status'))}"

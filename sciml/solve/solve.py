@@ -10,7 +10,7 @@ import numpy as np
 
 from ..codegen import CompiledSystem, Layout, Place, checked_shape, compile
 from ..errors import SolveError
-from .program import HEADER, Options, Program
+from .program import HEADER, TAIL, Options, Program
 from .solution import Solution
 from .solvers import adjoint_of, choose
 from .status import sentence_of
@@ -91,7 +91,7 @@ def solve(
     out, interpolation = program.jitted(buffer, values, key)
     n_times = program.options.n_times if program.options.saving != "steps" else program.options.max_steps + 1
     sol = Solution(out, buffer, values, interpolation, program, n_times)
-    if throw and sol._concrete and sol._flat.ndim == 1 and sol._flat[-4] != 0:
+    if throw and out.ndim == 1 and not isinstance(out, jax.core.Tracer) and np.asarray(out)[-len(TAIL)] != 0:
         raise _failure(sol, key)
     return sol
 
@@ -191,9 +191,13 @@ def _span(t_span: Any) -> tuple[Any, Any]:
     return start, end
 
 
-def _traced(value: Any) -> bool:
-    # A number first: the check for a tracer costs more.
-    return not isinstance(value, float | int) and isinstance(value, jax.core.Tracer)
+def _traced(*values: Any) -> bool:
+    """Whether any of the values is a tracer. Plain numbers are told apart by their type, which is cheap."""
+    for value in values:
+        kind = type(value)
+        if kind is not float and kind is not int and isinstance(value, jax.core.Tracer):
+            return True
+    return False
 
 
 class _Numbers:
@@ -206,7 +210,7 @@ class _Numbers:
         default_rtol, default_atol = _TOLERANCES_SDE if noisy else _TOLERANCES[self.options.dtype]
         rtol = default_rtol if rtol is None else rtol
         atol = default_atol if atol is None else atol
-        if not (_traced(start) or _traced(end)):
+        if not _traced(start, end):
             _check_span(start, end, noisy)
         if not _traced(rtol):
             _check_rtol(rtol, self.options.dtype)
@@ -217,7 +221,7 @@ class _Numbers:
         self.header = [start, end, rtol, dt]
         self.atol = self._atol(atol)
         self.times = saveat if self.options.saving == "times" else None
-        if self.times is not None and not any(map(_traced, (saveat, start, end))):
+        if self.times is not None and not _traced(saveat, start, end):
             self.times = _check_times(saveat, float(start), float(end))
 
     def _atol(self, atol: Any) -> Any:
@@ -238,13 +242,18 @@ class _Numbers:
         places = [(layout.params[n], v, self.program.p_at, "params") for n, v in params.items() if n in layout.params]
         places += [(layout.states[n], v, self.program.y_at, "initial") for n, v in initial.items()]
         for place, value, _, word in places:
-            checked_shape(value, place, word)
+            if place.shape or type(value) is not float:
+                checked_shape(value, place, word)
         atol = self.atol if isinstance(self.atol, list) else [self.atol]
-        if any(map(_traced, (*self.header, *atol, *params.values(), *initial.values(), self.times))):
+        if _traced(*self.header, *atol, *params.values(), *initial.values(), self.times):
             return self._traced_buffer(places, atol, {*params, *initial})
         buffer = _template(self.program).copy()
-        buffer[: len(HEADER)] = self.header
-        buffer[len(HEADER) : self.program.p_at] = atol
+        for i, number in enumerate(self.header):  # faster than a slice for so few
+            buffer[i] = number
+        if len(atol) == 1:
+            buffer[len(HEADER)] = atol[0]
+        else:
+            buffer[len(HEADER) : self.program.p_at] = atol
         for place, value, offset, _ in places:
             if place.shape:
                 buffer[offset + place.offset : offset + place.end] = np.broadcast_to(value, place.shape).reshape(-1)
@@ -321,7 +330,7 @@ def _check_span(start: Any, end: Any, noisy: bool) -> None:
         start, end = float(start), float(end)
     except TypeError:
         raise SolveError(f"t_span=({start!r}, {end!r}): give two numbers.") from None
-    if not (np.isfinite(start) and np.isfinite(end)):
+    if not (math.isfinite(start) and math.isfinite(end)):
         raise SolveError(f"t_span=({start}, {end}) is not finite.")
     if start == end:
         raise SolveError(f"t_span=({start:g}, {end:g}) has no length.")
@@ -386,7 +395,7 @@ def _check_functions(model: CompiledSystem, params: dict[str, Any], start: Any, 
         if name in params and not _traced(params[name]) and not np.isfinite(params[name]).all():
             raise SolveError(f"The values given for '{name}' hold NaN or infinite numbers.")
         grid = d.payload["grid"]
-        if d.kind == "data" and d.payload["outside"] == "error" and not (_traced(start) or _traced(end)):
+        if d.kind == "data" and d.payload["outside"] == "error" and not _traced(start, end):
             low, high = sorted((float(start), float(end)))
             slack = 1e-9 * (grid[-1] - grid[0])
             if low < grid[0] - slack or high > grid[-1] + slack:
