@@ -24,7 +24,8 @@ from ..symbols import declaration_of, distinct_nodes
 from .functions import ORDERED
 from .lower import Tape, lower
 
-_LARGE = 256  # terms; below that unrolled code runs faster (Pleiades, 98 terms: by a factor of two) and compiles in a second
+_LARGE = 64  # terms; below that unrolled code is as quick to compile and faster to run
+_LARGE_SHARED = 256  # the same where parts are shared between terms: gathering them costs (Pleiades, 98 terms: a factor of two)
 _WITH_ORDER = functools.reduce(operator.or_, ORDERED, sp.besseli | sp.binomial)  # their whole numbers cannot become columns
 _DENSE = 4096  # entries of a matrix that sums terms faster than a scatter does
 
@@ -95,7 +96,8 @@ def grouped(rights: list[sp.Expr], states: Mapping[str, int], params: Mapping[st
             shapes.setdefault(shape, []).append((i, float(coefficient), leaves, rest))
     except _NotScalar:
         return None
-    if 4 * (len(shapes) + len(shaper.shared)) > len(terms):
+    gathered = any(len(group.targets) > 1 for group in shaper.shared)
+    if 4 * (len(shapes) + len(shaper.shared)) > len(terms) or (gathered and len(terms) < _LARGE_SHARED):
         return None
     return Grouped(len(rights), tuple(shaper.shared), tuple(shaper.group(shape, rows) for shape, rows in shapes.items()), offset)
 

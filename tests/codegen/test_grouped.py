@@ -125,9 +125,9 @@ def test_nonlinear_terms_with_different_numbers(close):
 
 def test_forces_between_bodies(close):
     """The distance of two bodies stands in four terms and is computed once."""
-    states, params, rights = _bodies(6)
+    states, params, rights = _bodies(12)
     groups = _both(rights, states, params, close)
-    assert sum(len(g.targets) for g in groups.shared) == 6 * 5 // 2
+    assert sum(len(g.targets) for g in groups.shared) == 12 * 11 // 2
 
 
 @pytest.mark.parametrize(
