@@ -69,7 +69,8 @@ class FitResult:
         scale = np.maximum(np.abs(np.asarray(ravel_pytree(self._values)[0])), 1e-12)
         _, s, directions = np.linalg.svd(self._jacobian * scale, full_matrices=True)
         s = np.concatenate([s, np.zeros(len(directions) - len(s))])
-        flat = directions[s <= 1e-7 * s.max()] if s.max() > 0 else directions
+        rounding = max(1e-7, 200 * float(np.finfo(self._jacobian.dtype).eps))
+        flat = directions[s <= rounding * s.max()] if s.max() > 0 else directions
         return [n for n, part in zip(self.problem.labels, np.abs(flat).max(axis=0, initial=0.0), strict=True) if part > 0.1]
 
     @functools.cached_property

@@ -22,7 +22,7 @@ def test_there_and_back(bounds, value, close):
 def test_every_number_lands_inside_the_bounds(z, bounds):
     low, high = bounds
     value = float(transform_of("k", 0.5, bounds, None).value(np.asarray(z)))
-    assert (low is None or value >= low) and (high is None or value <= high * (1 + 1e-6))
+    assert (low is None or value >= low - 1e-6 * abs(low)) and (high is None or value <= high * (1 + 1e-6))
 
 
 def test_wide_positive_bounds_and_log_scale_work_on_the_logarithm(close):

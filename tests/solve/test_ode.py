@@ -146,7 +146,7 @@ def test_units_are_converted_before_numbers_meet(close):
 def test_piecewise_switches(close):
     z = sci.variables("z", initial=0.0)
     system = sci.System([sci.eq(z.diff(t), sp.Piecewise((1, t < 1), (0, True)))])
-    close(sci.solve(system, t_span=(0, 3), saveat="end")[z], [1.0], rtol=1e-3)
+    close(sci.solve(system, t_span=(0, 3), saveat="end")[z], [1.0], rtol=1e-2)
 
 
 def test_tolerances_by_name_and_by_nominal_size(close):
