@@ -23,6 +23,7 @@ from .solvers import Choice
 from .status import NONFINITE, code_of
 
 HEADER = ("t0", "t1", "rtol", "dt")
+_RESOLUTION = 2.0**-14  # of a Brownian path, as a part of the span
 TAIL = ("status", "steps", "accepted", "rejected")
 
 
@@ -146,7 +147,9 @@ class Program:
 
         levy = self.choice.row.levy_area or dfx.BrownianIncrement
         shape = jax.ShapeDtypeStruct((model.n_noises,), self.options.dtype)
-        finest = self._first_step(self.split(buffer)) / 2 if self.options.fixed else 2.0**-14
+        # One resolution for all step sizes: a path depends on it at times that are not dyadic.
+        step = self._first_step(self.split(buffer)) if self.options.fixed else _RESOLUTION
+        finest = jnp.minimum(step / 2, _RESOLUTION)
         path = dfx.VirtualBrownianTree(0.0, 1.0, tol=finest, shape=shape, key=key, levy_area=levy)
         return dfx.MultiTerm(ode, dfx.ControlTerm(diffusion, path))
 
