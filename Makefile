@@ -45,7 +45,8 @@ docs: $(VENV)/documented
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	$(BIN)/python -m pip install --quiet -e ".[dev,bench]"
+	-$(BIN)/python -m pip install --quiet numbalsoda
 	$(BIN)/python -m benchmarks
 
 clean:

@@ -17,17 +17,27 @@ from collections.abc import Callable, Mapping
 
 import sciml as sci
 
+from .akzo_nobel import akzo_nobel
+from .belousov_zhabotinsky import belousov_zhabotinsky
+from .carbon_bond import carbon_bond
 from .double_pendulum import double_pendulum
+from .e5 import e5
+from .emep import emep
+from .field_noyes import field_noyes
 from .fitzhugh_nagumo import fitzhugh_nagumo
 from .hires import hires
+from .hodgkin_huxley import hodgkin_huxley
 from .lorenz import lorenz
 from .lotka_volterra import lotka_volterra
 from .orego import orego
 from .ornstein_uhlenbeck import ornstein_uhlenbeck
 from .pleiades import pleiades
 from .pollution import pollution
+from .ring_modulator import ring_modulator
 from .robertson import robertson
+from .robertson_dae import robertson_dae
 from .stochastic_oscillator import stochastic_oscillator
+from .transistor_amplifier import transistor_amplifier
 from .van_der_pol import van_der_pol
 
 
@@ -65,6 +75,16 @@ _MAKERS = (
     pleiades,
     fitzhugh_nagumo,
     double_pendulum,
+    hodgkin_huxley,
+    belousov_zhabotinsky,
+    field_noyes,
+    e5,
+    carbon_bond,
+    emep,
+    ring_modulator,
+    robertson_dae,
+    akzo_nobel,
+    transistor_amplifier,
     ornstein_uhlenbeck,
     stochastic_oscillator,
 )
@@ -75,16 +95,26 @@ MODELS: dict[str, Model] = {make.__name__: _known(make) for make in _MAKERS}
 __all__ = [
     "MODELS",
     "Model",
+    "akzo_nobel",
+    "belousov_zhabotinsky",
+    "carbon_bond",
     "double_pendulum",
+    "e5",
+    "emep",
+    "field_noyes",
     "fitzhugh_nagumo",
     "hires",
+    "hodgkin_huxley",
     "lorenz",
     "lotka_volterra",
     "orego",
     "ornstein_uhlenbeck",
     "pleiades",
     "pollution",
+    "ring_modulator",
     "robertson",
+    "robertson_dae",
     "stochastic_oscillator",
+    "transistor_amplifier",
     "van_der_pol",
 ]

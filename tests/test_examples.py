@@ -95,3 +95,15 @@ def test_motor(example):
     assert float(solutions[1]["load.angle"][-1]) > float(solutions[0]["load.angle"][-1])
     np.testing.assert_allclose(solutions[1]["motor.speed"], solutions[1]["load.speed"])
     assert _is_picture(module.picture(best, solutions))
+
+
+def test_bilevel(example):
+    module = example("bilevel")
+    result = module.main()
+    estimate, chosen, steps, along, _ = result
+    error = lambda weights: np.linalg.norm(estimate(weights) - module.truth) / np.linalg.norm(module.truth)
+    assert steps[:, 2].min() < 0.5 * steps[0, 2]
+    assert error(chosen) < 0.22 < 0.35 < min(error({**chosen, "smooth": -13.0}), error({**chosen, "smooth": 2.0}))
+    smooth, misfit, slope = along.T  # the gradients are those of the curve
+    np.testing.assert_allclose(np.sum((slope[1:] + slope[:-1]) / 2 * np.diff(smooth)), misfit[-1] - misfit[0], rtol=0.1)
+    assert _is_picture(module.picture(result))

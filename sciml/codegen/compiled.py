@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import sympy as sp
 
 from ..data import interpolant
 from ..errors import CompileError, ModelError, NameUnknown, nearest
-from ..passes import PASSES, NoiseForm, noise_form, run_passes, to_calculus
+from ..passes import PASSES, Constraints, NoiseForm, constraint_form, determined, mass_rows, noise_form, run_passes, to_calculus
 from ..symbols import Declaration, declaration_of, distinct_nodes, t
 from ..system import System, name_of, text
 from .grouped import Grouped, grouped
 from .layout import Layout, Place, checked_shape, layout_of
 from .lower import Tape, lower
+from .sparsity import Sparsity, sparsity_of
 
 
 def compile(system: Any) -> "CompiledSystem":
@@ -44,6 +46,9 @@ def compile(system: Any) -> "CompiledSystem":
     return memo["compiled"]
 
 
+_MANY = 100  # operations: unrolled, their Jacobian takes seconds to compile
+
+
 class Point(NamedTuple):
     """Where an expression is evaluated: time, flat states, flat parameters, functions by name."""
 
@@ -68,7 +73,7 @@ class CompiledSystem:
         self.system, self.reduced, self.layout, self.noise = system, reduced, layout, noise
         self.definitions = {declaration_of(u).name: e for u, e in reduced.eliminated.items()}
         self.programs: dict[Any, Any] = {}  # what other rooms keep with this model: jitted functions
-        self._rates_of = {declaration_of(u).name: e.rhs for u, e in zip(noise.unknowns, reduced.equations, strict=True)}
+        self._rates_of = {declaration_of(u).name: e.rhs for u, e in zip(noise.unknowns, reduced.equations, strict=True) if e.of is None}
         _check_shapes(self)
 
     def __repr__(self) -> str:
@@ -119,15 +124,105 @@ class CompiledSystem:
         return self._flat(self._lowered, point, list(self.layout.states.values()))
 
     @functools.cached_property
+    def sparsity(self) -> Sparsity:
+        """The pattern of the Jacobian of the rates."""
+        return sparsity_of(self)
+
+    # -- constraints ----------------------------------------------------------------
+
+    @functools.cached_property
+    def constraints(self) -> Constraints:
+        """What holds at every time besides the rates; empty for ordinary differential equations."""
+        return constraint_form(self.reduced)
+
+    @functools.cached_property
+    def differential(self) -> np.ndarray:
+        """Which states have a rate of their own: True for each row `x' = ...`."""
+        own = np.ones(self.layout.n_states, bool)
+        for e in self.reduced.equations:
+            place = self.layout.states[declaration_of(determined(e)).name]
+            own[place.offset : place.end] = e.of is None
+        return own
+
+    @functools.cached_property
+    def _mass_entries(self) -> list[tuple[Place, Place, sp.Expr]]:
+        """(row, column, coefficient) of each derivative on a left side."""
+        states = self.layout.states
+        return [
+            (states[declaration_of(determined(e)).name], states[declaration_of(u).name], c)
+            for e, row in zip(self.reduced.equations, mass_rows(self.reduced), strict=True)
+            for u, c in row.items()
+        ]
+
+    @functools.cached_property
+    def mass_pattern(self) -> np.ndarray:
+        pattern = np.diag(self.differential)
+        for row, column, _ in [] if self.differential.all() else self._mass_entries:
+            pattern[np.arange(row.offset, row.end), np.arange(column.offset, column.end)] = True
+        return pattern
+
+    def mass(self, p: Any) -> Any:
+        """M of M y' = f, at flat parameters; None for the identity."""
+        return None if self.differential.all() else self._matrix(p, self._mass_entries, self.layout.n_states)
+
+    def directions(self, p: Any) -> Any:
+        """The columns that constraints fix, (states, constraints)."""
+        places, offset = [], 0
+        for direction in self.constraints.directions:
+            rows = [self.layout.states[declaration_of(u).name] for u in direction]
+            column = Place("", offset, rows[0].shape, None, None)
+            places += [(row, column, c) for row, c in zip(rows, direction.values(), strict=True)]
+            offset = column.end
+        return self._matrix(p, places, offset)
+
+    def _matrix(self, p: Any, entries: list[tuple[Place, Place, sp.Expr]], columns: int) -> Any:
+        matrix = jnp.zeros((self.layout.n_states, columns), p.dtype)
+        values = lower([c for *_, c in entries]).run(self._param_leaf(p))
+        for (row, column, _), value in zip(entries, values, strict=True):
+            block = jnp.broadcast_to(jnp.asarray(value, p.dtype), row.shape).reshape(-1)
+            matrix = matrix.at[np.arange(row.offset, row.end), np.arange(column.offset, column.end)].set(block)
+        return matrix
+
+    def residuals(self, point: Point) -> Any:
+        """The constraints, flat: zero where the state is consistent."""
+        values = self._constraint_tape.run(self._leaf(point))
+        shapes = [self.layout.states[declaration_of(next(iter(d))).name].shape for d in self.constraints.directions]
+        return jnp.concatenate([jnp.broadcast_to(jnp.asarray(v, point.y.dtype), s).reshape(-1) for v, s in zip(values, shapes, strict=True)])
+
+    @functools.cached_property
+    def _constraint_tape(self) -> Tape:
+        return lower(self.constraints.expressions, self.definitions)
+
+    @functools.cached_property
+    def open_states(self) -> frozenset[str]:
+        """States without a declared initial value that constraints may determine."""
+        return frozenset(n for n, p in self.layout.states.items() if p.default is None) if self.constraints.expressions else frozenset()
+
+    def compact_rates(self, point: Point) -> Any:
+        """The same numbers as `rates` from a smaller program, for what is differentiated: its derivative compiles quickly."""
+        return self.rates(point) if self._compact is None else self._compact.run(point.t, point.y, point.p)
+
+    @functools.cached_property
+    def _compact(self) -> Grouped | None:
+        return self._grouped(always=True) if isinstance(self._lowered, Tape) and self.n_operations > _MANY else None
+
+    @functools.cached_property
+    def n_operations(self) -> int:
+        """How many operations the rates take, an array operation counting as one."""
+        return len(self._lowered.ops) if isinstance(self._lowered, Tape) else len(self._lowered.groups) + len(self._lowered.shared)
+
+    @functools.cached_property
     def _lowered(self) -> Tape | Grouped:
         """Unrolled scalars, or groups of equal terms where the System is large and regular."""
         rights = [*self.noise.drift, *[sp.S.Zero] * (len(self.layout.states) - len(self.noise.drift))]
-        if self.layout.scalar and not self.definitions:
-            states = {n: p.offset for n, p in self.layout.states.items()}
-            found = grouped(rights, states, {n: p.offset for n, p in self.layout.params.items()})
-            if found is not None:
-                return found
-        return lower(rights, self.definitions)
+        return self._grouped(always=False) or lower(rights, self.definitions)
+
+    def _grouped(self, always: bool) -> Grouped | None:
+        if not self.layout.scalar or self.definitions:
+            return None
+        rights = [*self.noise.drift, *[sp.S.Zero] * (len(self.layout.states) - len(self.noise.drift))]
+        places = ({n: p.offset for n, p in group.items()} for group in (self.layout.states, self.layout.params))
+        return grouped(rights, *places, always=always)
 
     def diffusion(self, point: Point) -> Any:
         """G of dX = f dt + G dW, of shape (states, noises); the diagonal alone, (states,), for one noise per state in order."""
@@ -214,6 +309,11 @@ class CompiledSystem:
             return self._rates_of[below]
         if below in self.definitions:
             return self.known(self.definitions[below].diff(t))
+        if below in self.layout.states:
+            raise ModelError(
+                f"'{text(derivative)}' is given only implicitly, and has no expression. Give it a name in the System: "
+                f'v = sci.variables("v") with sci.eq(v, {below}.diff(sci.t)).'
+            )
         raise NameUnknown(f"System '{self.system.name}' has no rate {text(derivative)}. {nearest(below, self.names)}")
 
     def _leaf(self, point: Point) -> Callable[[tuple[str, str]], Any]:
@@ -352,7 +452,7 @@ def _check_shapes(model: CompiledSystem) -> None:
         return
     layout = model.layout
     for e, drift in zip(model.reduced.equations, model.noise.drift, strict=True):
-        place = layout.states[declaration_of(e.lhs.expr).name]
+        place = layout.states[declaration_of(determined(e)).name]
         evaluate = model.evaluator([drift])
         point = Point(jnp.zeros(()), jnp.zeros(layout.n_states), jnp.zeros(layout.n_params), model.functions({}))
         try:

@@ -78,10 +78,13 @@ class Grouped:
         return total
 
 
-def grouped(rights: list[sp.Expr], states: Mapping[str, int], params: Mapping[str, int]) -> Grouped | None:
-    """Groups for scalar right sides, or None where there is little to gain or something that is not a scalar."""
+def grouped(rights: list[sp.Expr], states: Mapping[str, int], params: Mapping[str, int], always: bool = False) -> Grouped | None:
+    """Groups for scalar right sides, or None where there is little to gain or something that is not a scalar.
+
+    `always` takes them wherever they are fewer than the terms, at the cost of a slower evaluation.
+    """
     terms = [(i, *term.as_coeff_Mul()) for i, r in enumerate(rights) for term in sp.Add.make_args(r)]
-    if len(terms) < _LARGE:
+    if len(terms) < _LARGE and not always:
         return None
     shaper = _Shaper(states, params)
     try:
@@ -97,7 +100,7 @@ def grouped(rights: list[sp.Expr], states: Mapping[str, int], params: Mapping[st
     except _NotScalar:
         return None
     gathered = any(len(group.targets) > 1 for group in shaper.shared)
-    if 4 * (len(shapes) + len(shaper.shared)) > len(terms) or (gathered and len(terms) < _LARGE_SHARED):
+    if 4 * (len(shapes) + len(shaper.shared)) > len(terms) or (gathered and len(terms) < _LARGE_SHARED and not always):
         return None
     return Grouped(len(rights), tuple(shaper.shared), tuple(shaper.group(shape, rows) for shape, rows in shapes.items()), offset)
 

@@ -8,6 +8,7 @@ import numpy as np
 import sympy as sp
 
 from ..errors import CompileError, ModelError, NameUnknown, SolveError, nearest
+from ..passes import determined
 from ..symbols import Declaration, declaration_of
 from ..system import System, name_of
 
@@ -86,7 +87,7 @@ def layout_of(system: System) -> Layout:
     """The layout of a System in explicit first-order form, in the order of its equations."""
     states: dict[str, Place] = {}
     offset = 0
-    for unknown in (*(e.lhs.expr for e in system.equations), *_discrete(system)):
+    for unknown in (*(determined(e) for e in system.equations), *_discrete(system)):
         d = declaration_of(unknown)
         default = system.initial.get(d.name, d.value)
         states[d.name] = Place(d.name, offset, d.shape, _fitting(default, d.shape, d.name), d)

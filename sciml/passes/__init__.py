@@ -1,6 +1,7 @@
 """Floor 3: passes, System -> System. A pass with nothing to do returns the same object."""
 
 from .alias import eliminate_aliases
+from .constraints import Constraints, constraint_form, determined, mass_rows
 from .isolate import isolate
 from .noise import NoiseForm, ito_chain_rule, noise_form, to_calculus
 from .order import first_order
@@ -9,12 +10,16 @@ from .units import convert_units
 
 __all__ = [
     "PASSES",
+    "Constraints",
     "NoiseForm",
+    "constraint_form",
     "convert_units",
+    "determined",
     "eliminate_aliases",
     "first_order",
     "isolate",
     "ito_chain_rule",
+    "mass_rows",
     "noise_form",
     "run_passes",
     "to_calculus",

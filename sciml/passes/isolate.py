@@ -10,8 +10,9 @@ import sympy as sp
 from sympy.solvers.solveset import NonlinearError
 
 from ..errors import CompileError
-from ..symbols import Applied, declaration_of, t
+from ..symbols import Applied, declaration_of, derivative_unknown, distinct_nodes, t
 from ..system import Equation, System, balanced, highest_orders, name_of, text
+from .constraints import refuse_loose_rates, refuse_noise
 
 _LARGEST_SYMBOLIC_BLOCK = 8
 
@@ -26,8 +27,11 @@ def isolate(system: System) -> System:
     owner = {matching.unknowns[u]: e for e, u in enumerate(matching.of_equation) if u is not None}
     needs = {u: [v for v in matching.unknowns if v is not u and _holds(system.equations[owner[u]], targets[v])] for u in matching.unknowns}
     solved: dict[Applied, sp.Expr] = {}
+    implicit: list[Equation] = []
     for block in _blocks(needs):
-        solved.update(_solve_block(system, [system.equations[owner[u]] for u in block], [targets[u] for u in block], block))
+        found, rows = _solve_block(system, [system.equations[owner[u]] for u in block], [targets[u] for u in block], block)
+        solved.update(found)
+        implicit += rows
     rates: dict[Applied, sp.Expr] = {}
     definitions: dict[Applied, sp.Expr] = {}
     for u, expression in solved.items():
@@ -35,13 +39,21 @@ def isolate(system: System) -> System:
     _initial_of_defined(system, definitions)
     place = {u: i for i, u in enumerate(owner)}
     equations = tuple(Equation(u.diff(t), rates[u], system.equations[owner[u]].where) for u in sorted(rates, key=place.__getitem__))
-    return _without_inner_rates(system.derive(equations=equations, eliminated={**definitions, **system.eliminated}), rates)
+    isolated = system.derive(equations=(*equations, *implicit), eliminated={**definitions, **system.eliminated})
+    isolated = _without_inner_rates(isolated, rates)
+    if implicit:
+        refuse_noise(isolated)
+        refuse_loose_rates(isolated)
+    return isolated
 
 
 def _explicit(system: System) -> bool:
     """Already one equation `x' = f` for each unknown, with no derivative on a right side."""
     lefts = []
     for e in system.equations:
+        if e.of is not None:
+            lefts.append(e.of)
+            continue
         if not (isinstance(e.lhs, sp.Derivative) and isinstance(e.lhs.expr, Applied)) or e.rhs.has(sp.Derivative):
             return False
         lefts.append(e.lhs.expr)
@@ -58,9 +70,13 @@ def _blocks(needs: dict[Applied, list[Applied]]) -> list[list[Applied]]:
     return sp.utilities.iterables.strongly_connected_components((list(needs), edges))
 
 
-def _solve_block(system: System, equations: list[Equation], targets: list[sp.Expr], unknowns: list[Applied]) -> dict[Applied, sp.Expr]:
+Solved = tuple[dict[Applied, sp.Expr], list[Equation]]
+
+
+def _solve_block(system: System, equations: list[Equation], targets: list[sp.Expr], unknowns: list[Applied]) -> Solved:
+    """(unknown -> its rate or value, rows that stay implicit)."""
     if len(equations) == 1 and equations[0].lhs == targets[0] and not equations[0].rhs.has(targets[0]):
-        return {unknowns[0]: equations[0].rhs}
+        return {unknowns[0]: equations[0].rhs}, []
     if any(declaration_of(u).shape for u in unknowns) and len(unknowns) > 1:
         names = ", ".join(name_of(u) for u in unknowns)
         raise CompileError(
@@ -71,34 +87,28 @@ def _solve_block(system: System, equations: list[Equation], targets: list[sp.Exp
     try:
         matrix, right = sp.linear_eq_to_matrix(residuals, stand_ins)
     except NonlinearError:
-        raise _not_linear(system, equations, targets, residuals, stand_ins) from None
-    if len(targets) > _LARGEST_SYMBOLIC_BLOCK:
-        raise CompileError(
-            f"{len(targets)} equations of System '{system.name}' depend on each other's highest derivatives "
-            f"({', '.join(name_of(u) for u in unknowns[:6])}, ...): too many to solve symbolically. Solve them for x' = ... by hand."
-        )
-    if matrix.det().expand() == 0:
+        return _left_implicit(system, equations, targets, unknowns)
+    if len(targets) <= _LARGEST_SYMBOLIC_BLOCK and matrix.det().expand() != 0:
+        solution = matrix.LUsolve(right) if len(targets) > 1 else right / matrix[0, 0]
+        return {u: sp.together(s) if len(targets) > 1 else s for u, s in zip(unknowns, solution, strict=True)}, []
+    rates = all(isinstance(target, sp.Derivative) for target in targets)
+    if rates and not any(declaration_of(n) is not None and isinstance(n, Applied) for entry in matrix for n in distinct_nodes(entry)):
+        lefts = matrix * sp.Matrix(targets)
+        return {}, [Equation(left, r, e.where, u) for left, r, e, u in zip(lefts, right, equations, unknowns, strict=True)]
+    if len(targets) <= _LARGEST_SYMBOLIC_BLOCK:
         raise _singular(system, equations, unknowns)
-    solution = matrix.LUsolve(right) if len(targets) > 1 else right / matrix[0, 0]
-    return {u: sp.together(s) if len(targets) > 1 else s for u, s in zip(unknowns, solution, strict=True)}
+    return _left_implicit(system, equations, targets, unknowns)
 
 
-def _not_linear(system: System, equations: list[Equation], targets: list, residuals: list, stand_ins: list) -> CompileError:
-    for e, residual in zip(equations, residuals, strict=True):
-        for target, symbol in zip(targets, stand_ins, strict=True):
-            if residual.diff(symbol).has(*stand_ins):
-                if isinstance(target, sp.Derivative):
-                    return CompileError(
-                        f"The highest derivative {text(target)} cannot be isolated: it stands in a nonlinear way in {e.cited}. "
-                        f"Write the equation as {text(target)} = ..., choosing the branch that you mean."
-                    )
-                return CompileError(
-                    f"{e.cited} determines '{text(target)}' implicitly (a differential-algebraic system), which this version does not "
-                    f"solve. Write it as sci.eq({text(target)}, ...) with a right side free of {text(target)}."
-                )
-    rows = "; ".join(e.cited for e in equations)
-    names = ", ".join(text(target) for target in targets)
-    return CompileError(f"{rows} cannot be solved for {names} by the compiler. Write {text(targets[0])} = ... yourself.")
+def _left_implicit(system: System, equations: list[Equation], targets: list[sp.Expr], unknowns: list[Applied]) -> Solved:
+    """Rows 0 = g; a derivative among the targets becomes an unknown x' of its own, with the row x' = x'."""
+    rates: dict[Applied, sp.Expr] = {}
+    new: dict[sp.Basic, Applied] = {}
+    for target, u in zip(targets, unknowns, strict=True):
+        if isinstance(target, sp.Derivative):
+            new[target] = rates[u] = derivative_unknown(u, system.units.get("t"))
+    own = [new.get(target, target) for target in targets]
+    return rates, [Equation(sp.S.Zero, e.residual.xreplace(new), e.where, v) for e, v in zip(equations, own, strict=True)]
 
 
 def _singular(system: System, equations: list[Equation], unknowns: list[Applied]) -> CompileError:
@@ -131,6 +141,6 @@ def _without_inner_rates(system: System, rates: dict[Applied, sp.Expr]) -> Syste
         return side
 
     return system.derive(
-        equations=tuple(Equation(e.lhs, settle(e.rhs), e.where) for e in system.equations),
+        equations=tuple(Equation(e.lhs, settle(e.rhs), e.where, e.of) for e in system.equations),
         eliminated={u: settle(v) for u, v in system.eliminated.items()},
     )

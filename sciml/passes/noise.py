@@ -20,6 +20,7 @@ import sympy as sp
 from ..errors import CompileError
 from ..symbols import Applied, Component, Dot, declaration_of
 from ..system import Equation, System, text
+from .constraints import determined
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ def noises_of(system: System) -> tuple[Applied, ...]:
 def noise_form(system: System) -> NoiseForm:
     """Splits explicit first-order equations x' = f + G*xi into drift and diffusion, and names the kind of noise."""
     noises = noises_of(system)
-    unknowns = tuple(e.lhs.expr for e in system.equations)
+    unknowns = tuple(determined(e) for e in system.equations)
     _noise_free_definitions(system, noises)
     drift, diffusion = [], []
     for e in system.equations:

@@ -1,9 +1,10 @@
 """Floor 5: numbers. CompiledSystem -> Solution."""
 
+from .implicit import implicit
 from .program import Options, Program
 from .solution import Solution
 from .solve import solve
 from .solvers import ADJOINTS, SOLVERS
 from .status import Status
 
-__all__ = ["ADJOINTS", "SOLVERS", "Options", "Program", "Solution", "Status", "solve"]
+__all__ = ["ADJOINTS", "SOLVERS", "Options", "Program", "Solution", "Status", "implicit", "solve"]

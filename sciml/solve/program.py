@@ -19,12 +19,15 @@ import numpy as np
 
 from ..codegen import CompiledSystem, Point
 from .control import LandingSteps, Watched
+from .engine import Steps
+from .native import engine_of, native_run
 from .solvers import Choice
+from .start import Start, consistent, projected, start_of
 from .status import NONFINITE, code_of
 
 HEADER = ("t0", "t1", "rtol", "dt")
 _RESOLUTION = 2.0**-14  # of a Brownian path, as a part of the span
-TAIL = ("status", "steps", "accepted", "rejected")
+TAIL = ("status", "steps", "accepted", "rejected", "worst", "stiff")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +70,11 @@ class Program:
         self.jitted = jax.jit(self.run)
 
     @property
+    def native(self) -> bool:
+        """Whether the engine of this package runs it, rather than diffrax."""
+        return self.choice.row.native is not None and self.adjoint[1] is None
+
+    @property
     def backsolve(self) -> bool:
         return isinstance(self.adjoint[1], dfx.BacksolveAdjoint)
 
@@ -87,8 +95,10 @@ class Program:
     def run(self, buffer: Any, values: Mapping[str, Any], key: Any) -> tuple[Any, Any]:
         """(packed solution, dense interpolation or None)."""
         self.traces += 1  # runs when tracing only
-        buffer = self._completed(jnp.asarray(buffer, self.options.dtype))
+        buffer, code = self._completed(jnp.asarray(buffer, self.options.dtype), values)
         given = self.split(buffer)
+        if self.native:
+            return self._native(buffer, values, given, code)
         functions, static = eqx.partition(self.model.functions(values), eqx.is_array)
         sol = dfx.diffeqsolve(
             self._terms(static, buffer, key),
@@ -107,14 +117,75 @@ class Program:
         )
         return self._packed(sol, given), sol.interpolation
 
-    def _completed(self, buffer: Any) -> Any:
-        """The buffer with the parameters and initial values that are expressions computed."""
-        given, o = self.split(buffer), self.options
-        p = self.model.full_params(given["p"], o.given_params)
-        y0 = self.model.initial_state(given["y0"], p, given["t0"], o.given_initial)
-        if p is given["p"] and y0 is given["y0"]:
-            return buffer
-        return jnp.concatenate([buffer[: self.p_at], p, y0, buffer[self.times_at :]])
+    def _native(self, buffer: Any, values: Any, given: dict[str, Any], code: Any) -> tuple[Any, Any]:
+        """The same by the engine of this package."""
+        arrays, static = eqx.partition(self.model.functions(values), eqx.is_inexact_array)
+        out = native_run(self, static)((buffer, arrays))
+        dtype, o = self.options.dtype, self.options
+        ys, tau = out.ys, jnp.ones(1, dtype)
+        if o.saving == "steps":
+            count = jnp.arange(o.max_steps + 1, dtype=jnp.int32)
+            room = jnp.full((1, self.model.layout.n_states), jnp.nan, dtype)
+            ys = jnp.concatenate([out.rows[1], room]).at[out.accepted].set(out.y)
+            tau = jnp.concatenate([out.rows[0][:, 0], jnp.full(1, jnp.inf, dtype)]).at[out.accepted].set(out.tau)
+            ys, tau = jnp.where((count <= out.accepted)[:, None], ys, jnp.nan), jnp.where(count <= out.accepted, tau, jnp.inf)
+        elif o.saving != "end":
+            tau = jnp.asarray(self.save_times(given), dtype)
+            tau = jnp.where(jnp.isfinite(ys[:, 0]), tau, jnp.inf)
+        times = jnp.where(jnp.isfinite(tau), given["t0"] + tau * (given["t1"] - given["t0"]), jnp.nan)
+        ys = self.on_constraints(buffer, values, times, ys)
+        status = out.status if code is None else jnp.where(code > 0, code, out.status)
+        tail = (status, out.steps, out.accepted, out.steps - out.accepted, out.worst, out.stiff_steps)
+        packed = jnp.concatenate([ys.reshape(-1), times, jnp.stack([jnp.asarray(v, dtype) for v in tail])])
+        return packed, Steps.of(out.rows) if o.dense else None
+
+    def on_constraints(self, buffer: Any, values: Any, times: Any, ys: Any) -> Any:
+        """States at some times, put back on the constraints; interpolation leaves them by its error."""
+        model = self.model
+        if not model.constraints.expressions:
+            return ys
+        directions, fixed = model.directions(self.split(buffer)["p"]), jax.lax.stop_gradient
+
+        def one(t: Any, y: Any) -> Any:
+            residual, frozen = self._residuals(buffer, values, t), self._residuals(fixed(buffer), fixed(values), fixed(t))
+            return projected(residual, frozen, directions, y)
+
+        return jax.vmap(one)(times, ys)
+
+    def _residuals(self, buffer: Any, values: Any, t: Any) -> Any:
+        """The constraints as a function of the state."""
+        functions = self.model.functions(values)
+        return lambda y: self.model.residuals(self.point(buffer, functions, t, y))
+
+    def _completed(self, buffer: Any, values: Any) -> tuple[Any, Any]:
+        """The buffer with the values that are expressions, or that constraints determine; what went wrong, or None."""
+        given, o, model = self.split(buffer), self.options, self.model
+        p = model.full_params(given["p"], o.given_params)
+        y0 = model.initial_state(given["y0"], p, given["t0"], o.given_initial)
+        if p is given["p"] and y0 is given["y0"] and not model.constraints.expressions:
+            return buffer, None
+        buffer = jnp.concatenate([buffer[: self.p_at], p, y0, buffer[self.times_at :]])
+        if not model.constraints.expressions:
+            return buffer, None
+        fixed = jax.lax.stop_gradient
+        residual, frozen = self._residuals(buffer, values, given["t0"]), self._residuals(fixed(buffer), fixed(values), fixed(given["t0"]))
+        y0, code = consistent(residual, frozen, model.directions(p), self.start, y0, jnp.asarray(self.nominal, o.dtype))
+        y0 = jnp.where(code > 0, jnp.nan, y0)  # the solve ends where it starts
+        return jnp.concatenate([buffer[: self.y_at], y0, buffer[self.times_at :]]), code
+
+    @functools.cached_property
+    def start(self) -> Start:
+        """What is solved for at the start."""
+        return start_of(self.model, self.options.given_initial)
+
+    @functools.cached_property
+    def nominal(self) -> np.ndarray:
+        """A typical size of each state, 1 where none was declared."""
+        sizes = np.ones(self.model.layout.n_states)
+        for place in self.model.layout.states.values():
+            if place.declaration is not None and place.declaration.nominal:
+                sizes[place.offset : place.end] = place.declaration.nominal
+        return sizes
 
     def point(self, buffer: Any, functions: Any, t: Any, y: Any) -> Point:
         return Point(t, y, buffer[self.p_at : self.y_at], functions)
@@ -166,7 +237,7 @@ class Program:
 
     def _controller(self, given: dict[str, Any]) -> Any:
         noisy, saving = self.model.noise.kind != "none", self.options.saving
-        landing = jax.lax.stop_gradient(self._save_times(given)) if noisy and saving in ("times", "even") else None
+        landing = jax.lax.stop_gradient(self.save_times(given)) if noisy and saving in ("times", "even") else None
         if self.options.fixed:
             return LandingSteps(landing) if saving == "times" and noisy else dfx.ConstantStepSize()
         rtol, atol = jax.lax.stop_gradient((given["rtol"], given["atol"]))
@@ -178,7 +249,7 @@ class Program:
         given = self.split(buffer)
         return given["rtol"], given["atol"]
 
-    def _save_times(self, given: dict[str, Any]) -> Any:
+    def save_times(self, given: dict[str, Any]) -> Any:
         if self.options.saving == "even":
             return np.linspace(0.0, 1.0, self.options.n_times, dtype=self.options.dtype)  # NumPy: a constant of the program
         return jnp.clip((given["times"] - given["t0"]) / (given["t1"] - given["t0"]), 0.0, 1.0)
@@ -189,7 +260,7 @@ class Program:
             return dfx.SaveAt(t1=True, dense=dense)
         if saving == "steps":
             return dfx.SaveAt(t0=True, steps=True, dense=dense)
-        return dfx.SaveAt(ts=self._save_times(given), dense=dense)
+        return dfx.SaveAt(ts=self.save_times(given), dense=dense)
 
     def _packed(self, sol: Any, given: dict[str, Any]) -> Any:
         """[states by time | times | status, steps, accepted, rejected]; what was not reached is NaN."""
@@ -202,7 +273,7 @@ class Program:
         ys = jnp.where(finite & reached[:, None], ys, jnp.nan)
         times = jnp.where(reached, given["t0"] + tau * (given["t1"] - given["t0"]), jnp.nan)
         steps = [sol.stats[k] for k in ("num_steps", "num_accepted_steps", "num_rejected_steps")]
-        tail = jnp.stack([code, *[jnp.asarray(s, dtype) for s in steps]])
+        tail = jnp.stack([code, *[jnp.asarray(s, dtype) for s in steps], jnp.zeros((), dtype), jnp.zeros((), dtype)])
         return jnp.concatenate([ys.reshape(-1), times, tail])
 
     @functools.cached_property
@@ -212,9 +283,14 @@ class Program:
         other = Program(self.model, self.choice, self.adjoint, options)
 
         def stopped(buffer: Any, values: Any, key: Any) -> Any:
-            out, _ = other.run(buffer[: self.times_at], values, key)
-            t, y = out[self.model.layout.n_states], out[: self.model.layout.n_states]
-            whole = self._completed(jnp.asarray(buffer, self.options.dtype))
+            whole, _ = self._completed(jnp.asarray(buffer, self.options.dtype), values)
+            if self.native:
+                arrays, static = eqx.partition(self.model.functions(values), eqx.is_inexact_array)
+                found = engine_of(other, static).run((whole[: self.times_at], arrays))
+                t, y = whole[0] + found.tau * (whole[1] - whole[0]), found.y
+            else:
+                out, _ = other.run(buffer[: self.times_at], values, key)
+                t, y = out[self.model.layout.n_states], out[: self.model.layout.n_states]
             return t, y, self.model.rates(self.point(whole, self.model.functions(values), t, y))
 
         return jax.jit(stopped)

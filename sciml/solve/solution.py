@@ -108,12 +108,34 @@ class Solution:
             "steps": steps,
             "accepted": accepted,
             "rejected": rejected,
-            "rhs": None if row.stages is None else row.stages * steps + 1 + first,
-            "jacobians": steps if row.implicit else 0,
+            "rhs": self._evaluations(steps, first),
+            "jacobians": self._count("stiff") if program.native else steps if row.implicit else 0,
             "solver": program.choice.name,
             "adjoint": program.adjoint[0],
-            "reason": f"solver: {program.choice.reason}; adjoint: {program.adjoint[2]}",
+            "reason": f"solver: {self._why(steps)}; adjoint: {program.adjoint[2]}",
         }
+
+    def _evaluations(self, steps: Any, first: int) -> Any:
+        """How often the right sides were evaluated, not counting Jacobians; None where it is not known."""
+        program, row = self._program, self._program.choice.row
+        if program.native:
+            explicit, rosenbrock = row.native
+            stiff = self._count("stiff")
+            in_stiff = (rosenbrock.stages + (explicit is not None)) * stiff if rosenbrock else 0
+            return in_stiff + (explicit.stages * (steps - stiff) if explicit else 0) + 1 + first
+        return None if row.stages is None else row.stages * steps + 1 + first
+
+    def _why(self, steps: Any) -> str:
+        """Why this solver; for "auto", what it found."""
+        choice = self._program.choice
+        if choice.name != "auto" or not self._program.native:
+            return choice.reason
+        stiff = self._count("stiff")
+        if not isinstance(stiff, int):
+            return choice.reason
+        if stiff == 0:
+            return "not stiff, tsit5 throughout"
+        return f"stiff, rodas5p took {stiff} of {steps} steps" + (", tsit5 the others" if stiff < steps else "")
 
     def _count(self, name: str) -> Any:
         value = self._tail(name)
@@ -180,8 +202,8 @@ class Solution:
         times = jnp.asarray(times, self._program.options.dtype)
         evaluate = _dense_evaluator(self._program)
         for _ in range(self._flat.ndim - 1):
-            evaluate = jax.vmap(evaluate, in_axes=(0, 0, 0, None))
-        out = evaluate(self._out, self._dense, self._buffer, jnp.atleast_1d(times))
+            evaluate = jax.vmap(evaluate, in_axes=(0, 0, 0, 0, None))
+        out = evaluate(self._out, self._dense, self._buffer, self._values, jnp.atleast_1d(times))
         return Solution(out, self._buffer, self._values, self._dense, self._program, len(times) if times.ndim else None)
 
     def _refuse_outside(self, times: np.ndarray) -> None:
@@ -322,10 +344,15 @@ def _evaluator(program: Program, expression: Any, batch: int) -> Callable[..., A
 
 
 def _dense_evaluator(program: Program) -> Callable[..., Any]:
-    def evaluate(out: Any, dense: Any, buffer: Any, times: Any) -> Any:
-        given = program.split(jnp.asarray(buffer, program.options.dtype))
+    def evaluate(out: Any, dense: Any, buffer: Any, values: Any, times: Any) -> Any:
+        buffer = jnp.asarray(buffer, program.options.dtype)
+        given = program.split(buffer)
         tau = jnp.clip((times - given["t0"]) / (given["t1"] - given["t0"]), 0.0, 1.0)
         ys = jax.vmap(dense.evaluate)(tau)
+        if program.model.constraints.expressions:
+            p = program.model.full_params(given["p"], program.options.given_params)
+            buffer = jnp.concatenate([buffer[: program.p_at], p, buffer[program.y_at :]])
+            ys = program.on_constraints(buffer, values, times, ys)
         return jnp.concatenate([ys.reshape(-1), times, out[-len(TAIL) :]])
 
     return evaluate

@@ -118,7 +118,8 @@ def _program(
     toleranced = rtol is not None or atol is not None
     fixed = dt is not None or (noisy and not toleranced)
     given_params = frozenset(n for n in params if n in derived) if derived else _NONE
-    given_initial = frozenset(n for n in initial if n in derived_states) if derived_states else _NONE
+    settled = derived_states | model.open_states
+    given_initial = frozenset(n for n in initial if n in settled) if settled else _NONE
     n_atol = model.layout.n_states if isinstance(atol, Mapping) or _has_nominal(model) else 1
     dtype = "float64" if jax.config.jax_enable_x64 else "float32"  # type: ignore[attr-defined]
     chosen = (solver, adjoint, saving, n_times, dense, fixed, toleranced and noisy, n_atol, max_steps, given_params, given_initial, dtype)
@@ -132,8 +133,9 @@ def _program(
             raise SolveError(f"max_steps={max_steps!r}: give a positive whole number.")
         steps = max_steps or (_MAX_STEPS_STORED if dense or saving == "steps" else _MAX_STEPS)
         options = Options(saving, n_times, dense, fixed, n_atol, steps, given_params, given_initial, dtype)
-        choice = choose(solver, model.noise.kind, adaptive=not fixed, has_tolerance=toleranced)
-        found = model.programs[chosen] = Program(model, choice, adjoint_of(adjoint), options)
+        implicit = model.reduced.equations[int(np.argmin(model.differential))].cited if not model.differential.all() else ""
+        choice = choose(solver, model.noise.kind, adaptive=not fixed, has_tolerance=toleranced, implicit=implicit)
+        found = model.programs[chosen] = Program(model, choice, adjoint_of(adjoint, choice, bool(implicit)), options)
         model.programs.setdefault("kept", []).append((solver, adjoint))  # an id() must not be used again
     return found
 
@@ -297,6 +299,9 @@ def _template(program: Program) -> np.ndarray:
             for p in places.values():
                 value = 0.0 if p.derived else np.nan if p.default is None else p.default
                 known[offset + p.offset : offset + p.end] = np.broadcast_to(value, p.shape).reshape(-1)
+        if program.model.constraints.expressions:
+            free = program.start.free
+            known[program.y_at + free] = program.start.guess[free]
         program.evaluators["template"] = known
     return known
 
@@ -408,7 +413,7 @@ def _check_functions(model: CompiledSystem, params: dict[str, Any], start: Any, 
 def _failure(sol: Solution, key: Any) -> Exception:
     """Why and where a solve failed, in the user's names: the solve is repeated, keeping where it stopped."""
     program = sol._program
-    code = int(sol._flat[-4])
+    code = int(sol._tail("status"))
     t, y, rates = (np.asarray(v) for v in program.diagnosis(sol._buffer, sol._values, key))
     layout = sol.model.layout
     with np.errstate(all="ignore"):

@@ -2,7 +2,7 @@
 
 | noise       | auto       | strong order | why                                                         |
 |-------------|------------|--------------|-------------------------------------------------------------|
-| none        | tsit5      | 5            | the cheapest for smooth problems that are not stiff         |
+| none        | tsit5 and rodas5p | 5     | whichever the stiffness at hand asks for (see `engine`)     |
 | additive    | shark      | 1.5          | the highest order there is for additive noise               |
 | diagonal    | slow_rk    | 1.5          | order 1.5 for commutative noise, in Stratonovich form        |
 | commutative | slow_rk    | 1.5          | the same                                                    |
@@ -18,6 +18,8 @@ from typing import Any
 import diffrax as dfx
 
 from ..errors import SolveError, nearest
+from .methods import RODAS5P, ROSENBROCK23, TSIT5
+from .rosenbrock import Rodas5P, Rosenbrock23
 
 ANY = ("additive", "diagonal", "commutative", "general")
 COMMUTATIVE = ("additive", "diagonal", "commutative")
@@ -39,11 +41,15 @@ class SolverRow:
     implicit: bool = False
     stages: int | None = None
     levy_area: Any = None
+    native: tuple[Any, Any] | None = None  # (explicit, Rosenbrock) methods of the engine
 
 
 _ST = dfx.SpaceTimeLevyArea
 SOLVERS: dict[str, SolverRow] = {
-    "tsit5": SolverRow(dfx.Tsit5, stages=6),
+    "auto": SolverRow(dfx.Tsit5, stages=6, native=(TSIT5, RODAS5P)),
+    "tsit5": SolverRow(dfx.Tsit5, stages=6, native=(TSIT5, None)),
+    "rodas5p": SolverRow(Rodas5P, implicit=True, native=(None, RODAS5P)),
+    "rosenbrock23": SolverRow(Rosenbrock23, implicit=True, native=(None, ROSENBROCK23)),
     "dopri5": SolverRow(dfx.Dopri5, stages=6),
     "dopri8": SolverRow(dfx.Dopri8, stages=13),
     "bosh3": SolverRow(dfx.Bosh3, stages=3),
@@ -68,7 +74,7 @@ SOLVERS: dict[str, SolverRow] = {
 }
 
 AUTO: dict[str, tuple[str, str]] = {
-    "none": ("tsit5", 'an explicit method; give solver="kvaerno5" if the problem is stiff'),
+    "none": ("auto", "tsit5 where the problem is not stiff, rodas5p where it is"),
     "additive": ("shark", "additive noise: strong order 1.5"),
     "diagonal": ("slow_rk", "diagonal noise commutes: strong order 1.5"),
     "commutative": ("slow_rk", "commutative noise: strong order 1.5"),
@@ -90,14 +96,19 @@ class Choice:
 _ROOT_RTOL, _ROOT_ATOL = 1e-5, 1e-8  # of the stages of an implicit method with a fixed step
 
 
-def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool) -> Choice:
-    """The solver for a name, an instance or "auto"; refuses pairs that converge to something else."""
+def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool, implicit: str = "") -> Choice:
+    """The solver for a name, an instance or "auto"; refuses pairs that converge to something else.
+
+    `implicit` cites an equation that is not of the form x' = ..., if there is one.
+    """
+    if implicit:
+        return _for_implicit(solver, adaptive, implicit)
     if isinstance(solver, str) and solver == "auto":
         name, reason = AUTO_ADAPTIVE if noise != "none" and has_tolerance else AUTO[noise]
     elif isinstance(solver, str):
         name, reason = solver.lower(), "chosen by you"
         if name not in SOLVERS:
-            raise SolveError(f"There is no solver '{solver}'. {nearest(name, ['auto', *SOLVERS])}")
+            raise SolveError(f"There is no solver '{solver}'. {nearest(name, SOLVERS)}")
     elif isinstance(solver, dfx.AbstractSolver):
         return Choice(type(solver).__name__, _row_of(solver), solver, "an instance given by you")
     else:
@@ -106,10 +117,29 @@ def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool) -> Choi
     _refuse_noise(name, row, noise)
     if adaptive and not row.adaptive:
         raise SolveError(f"'{name}' has no error estimate and needs a fixed step: write sci.solve(..., solver=\"{name}\", dt=0.01).")
+    if row.native is not None and not adaptive:
+        row = dataclasses.replace(row, native=None)  # the engine chooses its steps; diffrax takes those given
+        return Choice("tsit5" if name == "auto" else name, row, row.make(), reason if name != "auto" else "steps of a given size: an explicit method")
     if row.implicit and not adaptive:
         # There is no error tolerance that the root finder could take over.
         return Choice(name, row, row.make(root_finder=dfx.VeryChord(rtol=_ROOT_RTOL, atol=_ROOT_ATOL)), reason)
     return Choice(name, row, row.make(), reason)
+
+
+def _for_implicit(solver: Any, adaptive: bool, implicit: str) -> Choice:
+    able = [n for n, row in SOLVERS.items() if row.native is not None and row.native[0] is None]
+    name = solver.lower() if isinstance(solver, str) else type(solver).__name__
+    if name == "auto":
+        return Choice("rodas5p", SOLVERS["rodas5p"], SOLVERS["rodas5p"].make(), "algebraic equations need a Rosenbrock method")
+    if name not in SOLVERS and isinstance(solver, str):
+        raise SolveError(f"There is no solver '{solver}'. {nearest(name, SOLVERS)}")
+    if name not in able or not isinstance(solver, str):
+        raise SolveError(
+            f"{implicit} is implicit, and '{name}' solves explicit equations only. Leave solver=\"auto\", or use one of: {', '.join(able)}."
+        )
+    if not adaptive:
+        raise SolveError(f"{implicit} is implicit, and the methods for implicit equations choose their own steps: leave out dt=, give rtol= instead.")
+    return Choice(name, SOLVERS[name], SOLVERS[name].make(), "chosen by you")
 
 
 def _refuse_noise(name: str, row: SolverRow, noise: str) -> None:
@@ -133,20 +163,32 @@ def _row_of(solver: Any) -> SolverRow:
 
 
 ADJOINTS: dict[str, tuple[Any, str]] = {
-    "checkpoint": (dfx.RecursiveCheckpointAdjoint, "reverse mode through the steps, with checkpoints"),
+    "discrete": (None, "derivatives of the accepted steps, in reverse and forward mode"),
     "forward": (dfx.ForwardMode, "forward mode (jvp, jacfwd) through the steps"),
+    "checkpoint": (dfx.RecursiveCheckpointAdjoint, "reverse mode through the steps, with checkpoints"),
     "backsolve": (dfx.BacksolveAdjoint, "the continuous adjoint equation, solved backwards"),
     "direct": (dfx.DirectAdjoint, "both modes, all steps in memory"),
 }
 
 
-def adjoint_of(adjoint: Any) -> tuple[str, Any, str]:
-    """(name, diffrax object, reason) for a name, an instance or "auto"."""
+def adjoint_of(adjoint: Any, choice: Choice, implicit: bool = False) -> tuple[str, Any, str]:
+    """(name, diffrax object or None for the engine's own, reason) for a name, an instance or "auto".
+
+    "auto" is "discrete" for the engine's solvers (tsit5, rodas5p, rosenbrock23 and "auto"), "checkpoint" for others:
+    both are exact derivatives of the computed solution, and the first works in both modes.
+    """
+    native = choice.row.native is not None
     if isinstance(adjoint, dfx.AbstractAdjoint):
         return type(adjoint).__name__, adjoint, "an instance given by you"
     if adjoint == "auto":
-        return "checkpoint", dfx.RecursiveCheckpointAdjoint(), "exact gradients of the computed solution in reverse mode"
+        adjoint = "discrete" if native else "checkpoint"
     if adjoint not in ADJOINTS:
         raise SolveError(f"There is no adjoint {adjoint!r}. {nearest(str(adjoint), ['auto', *ADJOINTS])}")
     make, reason = ADJOINTS[adjoint]
+    if implicit and adjoint not in ("discrete", "forward"):
+        raise SolveError(f'adjoint="{adjoint}" does not know algebraic equations. Leave adjoint="auto".')
+    if native and adjoint in ("discrete", "forward"):
+        return adjoint, None, reason
+    if make is None:
+        raise SolveError(f'adjoint="discrete" is there for tsit5, rodas5p and rosenbrock23, not for \'{choice.name}\'. Leave adjoint="auto".')
     return adjoint, make(), reason

@@ -17,6 +17,9 @@ class Status(eqx.Enumeration):
     nonfinite = "The solution became NaN or infinite."
     newton_failed = "The nonlinear equations of an implicit step could not be solved."
     other_failure = "The solver stopped for a reason of its own."
+    contradiction = "The initial values contradict the algebraic equations."
+    no_start = "No initial values that fulfil the algebraic equations were found."
+    singular = "The algebraic equations do not determine their unknowns at the start."
 
 
 STATUSES = (
@@ -26,8 +29,11 @@ STATUSES = (
     Status.nonfinite,
     Status.newton_failed,
     Status.other_failure,
+    Status.contradiction,
+    Status.no_start,
+    Status.singular,
 )
-NONFINITE = 3
+NONFINITE, CONTRADICTION, NO_START, SINGULAR = 3, 6, 7, 8
 
 
 def code_of(result: RESULTS, dtype: Any) -> Any:

@@ -12,11 +12,15 @@ from .display import text
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Equation:
-    """`lhs = rhs`. Unlike `sympy.Eq` it never collapses to True or False."""
+    """`lhs = rhs`. Unlike `sympy.Eq` it never collapses to True or False.
+
+    `of` is the unknown that the equation determines where a pass has left it implicit.
+    """
 
     lhs: sp.Expr
     rhs: sp.Expr
     where: str = ""
+    of: Any = None
 
     @property
     def residual(self) -> sp.Expr:
@@ -25,7 +29,7 @@ class Equation:
     def map(self, change: Any) -> "Equation":
         """The equation with `change` applied to both sides; itself if nothing changed."""
         lhs, rhs = change(self.lhs), change(self.rhs)
-        return self if lhs is self.lhs and rhs is self.rhs else Equation(lhs, rhs, self.where)
+        return self if lhs is self.lhs and rhs is self.rhs else Equation(lhs, rhs, self.where, self.of)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Equation) and self.lhs == other.lhs and self.rhs == other.rhs

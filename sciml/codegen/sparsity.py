@@ -1,0 +1,107 @@
+"""Which equation holds which unknown, known from the symbols before anything runs, and what follows from it.
+
+pattern      row i, column j: the right side of row i holds state j
+colours      columns that share no row get one colour (Curtis, Powell and Reid 1974): their derivatives come from
+             one forward-mode product, so that the Jacobian costs as many products as there are colours
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+
+from ..symbols import declaration_of, distinct_nodes
+
+if TYPE_CHECKING:
+    from .compiled import CompiledSystem
+
+_COLOURED = 0.75  # of all columns: with more colours than that, one product per column is as cheap
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sparsity:
+    """The pattern of a Jacobian, a colour for each column, and whether the right sides hold the time."""
+
+    pattern: np.ndarray
+    colours: np.ndarray
+    autonomous: bool
+
+    @property
+    def n_colours(self) -> int:
+        return int(self.colours.max()) + 1
+
+    @functools.cached_property
+    def coloured(self) -> bool:
+        return self.n_colours < _COLOURED * len(self.colours)
+
+    def linearise(self, f: Callable[[Any, Any], Any], t: Any, y: Any) -> tuple[Any, Any, Any]:
+        """f(t, y), its Jacobian by y, and its derivative by t (None where f does not hold the time)."""
+        n = len(self.colours)
+        seeds = np.zeros((self.n_colours, n)) if self.coloured else np.eye(n)
+        if self.coloured:
+            seeds[self.colours, np.arange(n)] = 1.0
+
+        def product(seed: Any) -> Any:
+            return jax.jvp(lambda y: f(t, y), (y,), (seed,))
+
+        value, columns = jax.vmap(product, out_axes=(None, 1))(jnp.asarray(seeds, y.dtype))
+        jacobian = columns[:, self.colours] * jnp.asarray(self.pattern, y.dtype) if self.coloured else columns
+        t = jnp.asarray(t, y.dtype)
+        rate = None if self.autonomous else jax.jvp(lambda t: f(t, y), (t,), (jnp.ones_like(t),))[1]
+        return value, jacobian, rate
+
+
+def sparsity_of(model: "CompiledSystem") -> Sparsity:
+    """From the symbols of a compiled System."""
+    layout, memo = model.layout, dict[sp.Basic, tuple[frozenset[str], bool]]()
+
+    def contents(expression: sp.Basic) -> tuple[frozenset[str], bool]:
+        """(states, whether the time stands in it), through the definitions of eliminated unknowns."""
+        if expression not in memo:
+            names, timed = set[str](), False
+            for node in distinct_nodes(expression):
+                d = declaration_of(node)
+                if d is None:
+                    continue
+                timed = timed or d.kind == "time"
+                if d.name in model.definitions:
+                    inner, inner_timed = contents(model.definitions[d.name])
+                    names |= inner
+                    timed = timed or inner_timed
+                elif d.name in layout.states:
+                    names.add(d.name)
+            memo[expression] = frozenset(names), timed
+        return memo[expression]
+
+    n = layout.n_states
+    pattern, timed = np.zeros((n, n), bool), False
+    for place, right in zip(layout.states.values(), model.noise.drift, strict=False):
+        names, holds_time = contents(right)
+        timed = timed or holds_time
+        for name in names:
+            column = layout.states[name]
+            pattern[place.offset : place.end, column.offset : column.end] = True
+    return Sparsity(pattern, _colours(pattern), not timed)
+
+
+def _colours(pattern: np.ndarray) -> np.ndarray:
+    """Greedy colouring of the columns, the fullest first; columns without entries share a colour with any other."""
+    n = len(pattern)
+    colours = np.zeros(n, dtype=np.int64)
+    taken: list[np.ndarray] = []  # for each colour, the rows that it covers
+    for column in sorted(range(n), key=lambda j: (-int(pattern[:, j].sum()), j)):
+        rows = pattern[:, column]
+        for colour, covered in enumerate(taken):
+            if not (covered & rows).any():
+                colours[column] = colour
+                covered |= rows
+                break
+        else:
+            colours[column] = len(taken)
+            taken.append(rows.copy())
+    return colours

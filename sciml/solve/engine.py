@@ -1,0 +1,387 @@
+"""The loop that drives the native methods from the start to the end of the scaled time tau in [0, 1].
+
+diffrax's loop serves every solver that it has; this one serves `tsit5`, `rodas5p`, `rosenbrock23` and the choice
+between them. It exists for three things that need a look inside a step: switching methods while running, lanes
+of a `vmap` that do not wait for each other's bookkeeping, and derivatives from the steps that were accepted.
+
+    attempt   one step of the method that is on                        y, dtau -> y1, error
+    control   accept it, or try again with a smaller step              Hairer, Norsett and Wanner I (1993), II.4
+    switch    the other method, if this one keeps suffering            Petzold (1983), Shampine (1977)
+    save      values at the save times inside the step                 the method's polynomial
+
+Every condition of the loop is made with `agree`: under `vmap` it is one truth for all lanes, so that what has
+finished is left alone by masks on a few numbers and not by a copy of all that was saved.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .linear import agree
+from .methods import Explicit, Rhs, Rosenbrock
+
+SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
+STIFF, NOT_STIFF = 2.5, 1.0  # h times the largest eigenvalue: stability bounds an explicit step (3.3), or could not
+LOOK, LOOKS, POWERS = 12, 2, 3  # explicit steps between two looks, looks that have to agree, products with the Jacobian
+PATIENCE = 20  # steps that have to look not stiff before the explicit method comes back
+CHECKPOINTS = 1024  # rows of states that a gradient keeps
+_OK, _MAX_STEPS, _TOO_SMALL, _NONFINITE = 0, 1, 2, 3
+
+
+class Problem(NamedTuple):
+    """What the loop needs, as functions of `args` = (buffer of numbers, networks and data)."""
+
+    rhs: Callable[[Any], Rhs]
+    span: Callable[[Any], tuple[Any, Any]]  # start of the time, its length (negative: backwards)
+    start: Callable[[Any], Any]
+    tolerances: Callable[[Any], tuple[Any, Any]]
+    times: Callable[[Any], Any]  # save times in tau
+    differential: np.ndarray  # which unknowns have a rate of their own
+    bounds: tuple[np.ndarray, np.ndarray] | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Setting:
+    """The choices that are part of the program."""
+
+    explicit: Explicit | None
+    stiff: Rosenbrock | None
+    saving: str  # end, times, steps
+    dense: bool
+    max_steps: int
+
+
+class Outcome(NamedTuple):
+    """What a solve gives. `rows` are the accepted steps: (tau, dtau, state, polynomial) with saving="steps" or dense."""
+
+    ys: Any
+    rows: Any
+    status: Any
+    steps: Any
+    accepted: Any
+    worst: Any  # index of the unknown with the largest error in the last step that was rejected
+    stiff_steps: Any
+    tau: Any  # where it stopped
+    y: Any
+
+
+class Mesh(NamedTuple):
+    """The accepted steps, for derivatives: their lengths (negative for the stiff method) and every `stride`-th state."""
+
+    dtau: Any
+    checkpoints: Any  # rows [tau, state]
+    stride: Any
+    accepted: Any
+
+
+class _Carry(NamedTuple):
+    tau: Any
+    y: Any
+    f0: Any
+    dtau: Any
+    rejected: Any
+    status: Any
+    steps: Any
+    accepted: Any
+    worst: Any
+    stiff: Any
+    stiff_steps: Any
+    evidence: Any
+    patience: Any
+    until: Any  # the step at which to look again
+    spectrum: Any  # direction of the largest eigenvalue, its size
+    ys: Any
+    saved: Any
+    rows: Any
+    mesh: Any
+
+
+class Engine:
+    """`run(args)` solves; `record(args)` solves and keeps the mesh."""
+
+    def __init__(self, problem: Problem, setting: Setting):
+        self.problem, self.setting = problem, setting
+        self.both = setting.explicit is not None and setting.stiff is not None
+        self.polynomial = setting.dense or setting.saving == "times"
+        self.methods = tuple(m for m in (setting.explicit, setting.stiff) if m is not None)
+
+    def run(self, args: Any) -> Outcome:
+        return self._outcome(self._driven(args, self._initial(args, recording=False)))
+
+    def record(self, args: Any) -> tuple[Outcome, Mesh]:
+        """The same solve. Where the rows of the mesh are full, every second is dropped: memory stays, accuracy too."""
+        carry = self._driven(args, self._initial(args, recording=True))
+        return self._outcome(carry), carry.mesh._replace(accepted=carry.accepted)
+
+    def _driven(self, args: Any, carry: _Carry) -> _Carry:
+        """A loop for each method, inside a loop over the changes between them: cheaper than a branch in every step."""
+        if not self.both and not carry.mesh:
+            return jax.lax.while_loop(lambda c: agree(self._going(c)), functools.partial(self._body, args, self.methods[0]), carry)
+
+        def phase(c: _Carry) -> _Carry:
+            c = _thinned(c) if c.mesh else c
+            c = self._looked(args, c) if self.both else c
+            for method in self.methods:
+                c = jax.lax.while_loop(functools.partial(self._stays, method), functools.partial(self._body, args, method), c)
+            return c
+
+        return jax.lax.while_loop(lambda c: agree(self._going(c)), phase, carry)
+
+    def _stays(self, method: Any, c: _Carry) -> Any:
+        """Whether this method goes on: it is on, the mesh has room, and it is not yet time for a look."""
+        stays = self._going(c)
+        if c.mesh:
+            stays = stays & (c.accepted < CHECKPOINTS * c.mesh.stride)
+        if self.both:
+            stays = stays & (c.stiff if method.stiff else ~c.stiff & (c.steps < c.until))
+        return agree(stays)
+
+    # -- start and end ---------------------------------------------------------------
+
+    def _initial(self, args: Any, recording: bool) -> _Carry:
+        y, s = self.problem.start(args), self.setting
+        dtype, n = y.dtype, y.shape[0]
+        rhs, (t0, span) = self.problem.rhs(args), self.problem.span(args)
+        f0 = rhs.compact(t0, y)
+        zero, number = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
+        status = jnp.where(jnp.all(jnp.isfinite(f0)), _OK, _NONFINITE).astype(jnp.int32)
+        times = self.problem.times(args) if s.saving == "times" else ()
+        rows = mesh = ()
+        if s.dense or s.saving == "steps":
+            poly = (jnp.zeros((s.max_steps, 4, n), dtype),) if s.dense else ()
+            rows = (jnp.full((s.max_steps, 2), jnp.inf, dtype), jnp.zeros((s.max_steps, n), dtype), *poly)
+        if recording:
+            lengths = jax.lax.empty((s.max_steps,), dtype)
+            mesh = Mesh(lengths, jnp.zeros((CHECKPOINTS, n + 1), dtype), jnp.ones((), jnp.int32), number)
+        dtau, spectrum, stiff = self._first_step(args, rhs, t0, y, f0, span), (), jnp.asarray(self.setting.explicit is None)
+        if self.both:
+            spectrum = (f0 / (1e-30 + _size(f0)) + jnp.asarray((-1.0) ** np.arange(n), dtype), zero)  # any direction will do
+        return _Carry(
+            tau=zero, y=y, f0=f0, dtau=dtau, rejected=jnp.asarray(False),
+            status=status, steps=number, accepted=number, worst=number, stiff=stiff, stiff_steps=number, spectrum=spectrum,
+            until=number, evidence=number, patience=jnp.full((), PATIENCE, jnp.int32), ys=jnp.full((len(times), n), jnp.nan, dtype), saved=number,
+            rows=rows, mesh=mesh,
+        )  # fmt: skip
+
+    def _outcome(self, c: _Carry) -> Outcome:
+        status = jnp.where((c.status == _OK) & (c.tau < 1), _MAX_STEPS, c.status)
+        ys = c.ys if self.setting.saving == "times" else jnp.where(status == _OK, c.y, jnp.nan)[None]
+        return Outcome(ys, c.rows, status, c.steps, c.accepted, c.worst, c.stiff_steps, c.tau, c.y)
+
+    def _first_step(self, args: Any, rhs: Rhs, t0: Any, y: Any, f0: Any, span: Any) -> Any:
+        """Hairer, Norsett and Wanner I, II.4: from the sizes of y, y' and a difference quotient of y'."""
+        rtol, atol = self.problem.tolerances(args)
+        scale = atol + rtol * jnp.abs(y)
+        mask = jnp.asarray(self.problem.differential, y.dtype)
+
+        def size(v: Any) -> Any:
+            return jnp.sqrt(jnp.sum((v * mask / scale) ** 2) / float(max(self.problem.differential.sum(), 1)))
+
+        d0, d1, whole = size(y), size(f0), jnp.abs(span)
+        tiny = 1e-6 * whole
+        h0 = jnp.where((d0 < 1e-5) | (d1 < 1e-5), tiny, 0.01 * d0 / jnp.where(d1 > 0, d1, 1))
+        h0 = jnp.minimum(h0, whole)
+        moved = y + jnp.sign(span) * h0 * f0 * mask
+        d2 = size(rhs.compact(t0 + jnp.sign(span) * h0, moved) - f0) / h0
+        rough = jnp.maximum(d1, d2)
+        method = self.setting.explicit or self.setting.stiff
+        assert method is not None
+        h1 = jnp.where(rough <= 1e-15, jnp.maximum(tiny, 1e-3 * h0), (0.01 / jnp.where(rough > 0, rough, 1)) ** method.exponent)
+        h = jnp.minimum(jnp.minimum(100 * h0, h1), whole) / whole
+        return jax.lax.stop_gradient(jnp.where(jnp.isfinite(h) & (h > 0), h, 1e-6))
+
+    # -- one turn of the loop ------------------------------------------------------------
+
+    def _going(self, c: _Carry) -> Any:
+        return (c.tau < 1) & (c.status == _OK) & (c.steps < self.setting.max_steps)
+
+    def _body(self, args: Any, method: Any, c: _Carry) -> _Carry:
+        rhs, (t0, span) = self.problem.rhs(args), self.problem.span(args)
+        left = 1 - c.tau
+        last = c.dtau >= left * (1 - 1e-9)  # no sliver of a step at the end
+        dtau = jnp.where(last, left, c.dtau)
+        tried, jacobian = self.by(method, rhs, t0 + c.tau * span, c.y, dtau * span, c.f0)
+        norm, worst = self._error(args, c.y, tried)
+        accepted = (norm <= 1) & self._going(c)
+        tau = jnp.where(last, 1.0, c.tau + dtau)
+        c = self._save(args, method, c, accepted, tau, dtau, tried)
+        if self.both and method.stiff:
+            c = self._eased(c, jacobian, jnp.abs(dtau * span))
+        return self._advance(method, c, accepted, tau, dtau, tried, norm, worst)
+
+    def by(self, method: Any, rhs: Rhs, t: Any, y: Any, h: Any, f0: Any, **options: Any) -> tuple["Tried", Any]:
+        """A step of one method, and the Jacobian if it has one."""
+        step = method.step(rhs, t, y, h, f0, fsal=self.both, **options)
+        polynomial = step.polynomial() if self.polynomial else ()
+        return Tried(step.y1, step.error, f0 if step.f1 is None else step.f1, polynomial), step.jacobian
+
+    def _error(self, args: Any, y: Any, tried: "Tried") -> tuple[Any, Any]:
+        """(norm of the scaled error, index of the largest). Infinite where something is not finite or out of bounds."""
+        rtol, atol = self.problem.tolerances(args)
+        scaled = jnp.abs(tried.error) / (atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(tried.y1)))
+        scaled = jnp.where(jnp.isfinite(scaled + tried.f1), scaled, jnp.inf)
+        if self.problem.bounds is not None:
+            low, high = self.problem.bounds
+            outside = (tried.y1 < low - atol) | (tried.y1 > high + atol)
+            scaled = jnp.where(outside, jnp.inf, scaled)
+        return jnp.sqrt(jnp.mean(scaled * scaled)), jnp.argmax(scaled).astype(jnp.int32)
+
+    def _advance(self, method: Any, c: _Carry, accepted: Any, tau: Any, dtau: Any, tried: "Tried", norm: Any, worst: Any) -> _Carry:
+        going = self._going(c)
+        finite = jnp.isfinite(norm)
+        factor = SAFETY * jnp.maximum(norm, 1e-10) ** (-method.exponent)
+        factor = jnp.clip(factor, SHRINK, jnp.where(c.rejected | ~accepted, 1.0, GROW))  # after a rejection it does not grow
+        factor = jnp.where(finite, factor, SHRINK)
+        next_dtau = jnp.where(going, dtau * factor, c.dtau)
+        eps = jnp.finfo(c.y.dtype).eps
+        collapsed = going & ~accepted & ((next_dtau <= 4 * eps * c.tau) | (next_dtau < 1e-30))
+        failure = jnp.where(finite, _TOO_SMALL, _NONFINITE).astype(jnp.int32)
+        y1 = self.bounded(tried.y1)
+        return c._replace(
+            tau=jnp.where(accepted, tau, c.tau),
+            y=jnp.where(accepted, y1, c.y),
+            f0=jnp.where(accepted, tried.f1, c.f0),
+            dtau=next_dtau,
+            rejected=jnp.where(going, ~accepted, c.rejected),
+            status=jnp.where(collapsed, failure, c.status),
+            steps=c.steps + going.astype(jnp.int32),
+            stiff_steps=c.stiff_steps + going.astype(jnp.int32) if method.stiff else c.stiff_steps,
+            accepted=c.accepted + accepted.astype(jnp.int32),
+            worst=jnp.where(going & ~accepted, worst, c.worst),
+        )
+
+    def bounded(self, y: Any) -> Any:
+        """What left its bounds by less than the absolute tolerance is put back."""
+        return y if self.problem.bounds is None else jnp.clip(y, *self.problem.bounds)
+
+    # -- the choice between two methods ----------------------------------------------------
+
+    def _looked(self, args: Any, c: _Carry) -> _Carry:
+        """With the explicit method on: the largest eigenvalue, and the other method if stability bounds the step."""
+        rhs, (t0, span) = self.problem.rhs(args), self.problem.span(args)
+        spectrum = _spectrum(rhs, t0 + c.tau * span, c.y, c.spectrum, POWERS)
+        stiffness = spectrum[1] * jnp.abs(c.dtau * span)
+        tight = ~(stiffness < STIFF)
+        evidence = jnp.where(tight, c.evidence + 1, 0)
+        change = self._going(c) & ~c.stiff & (evidence >= LOOKS)
+        return c._replace(
+            spectrum=spectrum,
+            stiff=agree(c.stiff | change),
+            evidence=jnp.where(c.stiff, c.evidence, jnp.where(change, 0, evidence)),
+            until=c.steps + (LOOK * jnp.clip(1 / stiffness, 1, 8)).astype(jnp.int32),  # far from stiff, it looks less often
+        )
+
+    def _eased(self, c: _Carry, jacobian: Any, h: Any) -> _Carry:
+        """With the stiff method on: the explicit one, if it could have taken many steps of this size."""
+        direction, before = c.spectrum
+        turned = jacobian @ direction
+        size = _size(turned)
+        mean = jnp.sqrt(jnp.where(before > 0, before * size, size * size))  # complex pairs make the size swing
+        evidence = jnp.where(h * mean < NOT_STIFF, c.evidence + 1, jnp.maximum(c.evidence - 1, 0))
+        change = self._going(c) & (evidence >= c.patience)
+        return c._replace(
+            spectrum=(turned / jnp.where(size > 0, size, 1), mean),
+            stiff=agree(c.stiff & ~change),
+            evidence=jnp.where(change, 0, evidence),
+            patience=jnp.where(change, 2 * c.patience, c.patience),  # who comes back has to stay longer
+        )
+
+    # -- saving ----------------------------------------------------------------------------
+
+    def _save(self, args: Any, method: Any, c: _Carry, accepted: Any, tau: Any, dtau: Any, tried: "Tried") -> _Carry:
+        s = self.setting
+        at = jnp.where(accepted, c.accepted, s.max_steps)  # beyond the end: dropped
+        if c.rows:
+            new = (jnp.stack([c.tau, dtau]), c.y, *((tried.polynomial,) if s.dense else ()))
+            c = c._replace(rows=tuple(r.at[at].set(v, mode="drop") for r, v in zip(c.rows, new, strict=True)))
+        if c.mesh:
+            mesh, signed = c.mesh, -dtau if method.stiff else dtau
+            row = jnp.where(accepted & (c.accepted % mesh.stride == 0), c.accepted // mesh.stride, CHECKPOINTS)
+            state = jnp.concatenate([c.tau[None], c.y])
+            c = c._replace(
+                mesh=mesh._replace(dtau=mesh.dtau.at[at].set(signed, mode="drop"), checkpoints=mesh.checkpoints.at[row].set(state, mode="drop"))
+            )
+        if s.saving != "times":
+            return c
+        times = jnp.asarray(self.problem.times(args), c.y.dtype)
+        n = len(times)
+
+        def pending(state: tuple[Any, Any]) -> Any:
+            i, _ = state
+            return agree(accepted & (i < n) & (times[jnp.minimum(i, n - 1)] <= tau))
+
+        def one(state: tuple[Any, Any]) -> tuple[Any, Any]:
+            i, ys = state
+            time = times[jnp.minimum(i, n - 1)]
+            here = accepted & (i < n) & (time <= tau)
+            value = at_theta(c.y, tried.polynomial, (time - c.tau) / dtau)
+            return i + here.astype(jnp.int32), ys.at[jnp.where(here, i, n)].set(value, mode="drop")
+
+        saved, ys = jax.lax.while_loop(pending, one, (c.saved, c.ys))
+        return c._replace(saved=saved, ys=ys)
+
+
+class Tried(NamedTuple):
+    y1: Any
+    error: Any
+    f1: Any
+    polynomial: Any
+
+
+def _thinned(c: _Carry) -> _Carry:
+    """Every second row of a mesh that is full."""
+    mesh, rows = c.mesh, c.mesh.checkpoints
+    full = c.accepted >= CHECKPOINTS * mesh.stride
+    half = jnp.concatenate([rows[0::2], jnp.zeros_like(rows[0::2])])
+    return c._replace(mesh=mesh._replace(checkpoints=jnp.where(full, half, rows), stride=jnp.where(full, 2 * mesh.stride, mesh.stride)))
+
+
+def _spectrum(rhs: Rhs, t: Any, y: Any, before: Any, powers: int) -> Any:
+    """(direction, size) of the largest eigenvalue of the Jacobian, by power iteration from an earlier one."""
+
+    def turn(_: Any, state: Any) -> Any:
+        direction, product = state
+        turned = jax.jvp(lambda y: rhs.compact(t, y), (y,), (direction,))[1]
+        size = _size(turned)
+        return turned / jnp.where(size > 0, size, 1), product * size
+
+    direction = before[0] / jnp.where(_size(before[0]) > 0, _size(before[0]), 1)
+    direction, product = jax.lax.fori_loop(0, powers, turn, (direction, jnp.ones((), y.dtype)))
+    return direction, product ** (1 / powers)
+
+
+def _size(v: Any) -> Any:
+    return jnp.sqrt(jnp.sum(v * v))
+
+
+def at_theta(y: Any, polynomial: Any, theta: Any) -> Any:
+    """The method's polynomial between the ends of a step, by Horner's rule."""
+    a, b, c, d = polynomial
+    return y + theta * (a + theta * (b + theta * (c + theta * d)))
+
+
+class Steps(eqx.Module):
+    """The dense solution: the polynomials of all accepted steps."""
+
+    ends: Any
+    starts: Any
+    lengths: Any
+    y: Any
+    polynomials: Any
+
+    @classmethod
+    def of(cls, rows: Any) -> "Steps":
+        mesh, y, polynomials = rows
+        return cls(mesh[:, 0] + mesh[:, 1], mesh[:, 0], mesh[:, 1], y, polynomials)
+
+    def evaluate(self, tau: Any) -> Any:
+        i = jnp.searchsorted(self.ends, tau)
+        i = jnp.minimum(i, jnp.sum(jnp.isfinite(self.starts)).astype(i.dtype) - 1)
+        theta = (tau - self.starts[i]) / self.lengths[i]
+        return at_theta(self.y[i], self.polynomials[i], theta)
