@@ -16,6 +16,7 @@ from .io import load as load
 from .io import save as save
 from .solve import Solution as Solution
 from .solve import Status as Status
+from .solve import ensemble as ensemble
 from .solve import implicit as implicit
 from .solve import solve as solve
 from .symbols import constants as constants

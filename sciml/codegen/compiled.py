@@ -1,7 +1,7 @@
 """The compiler, on one screen, and what it gives: functions of JAX that know their names."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -12,7 +12,19 @@ import sympy as sp
 
 from ..data import interpolant
 from ..errors import CompileError, ModelError, NameUnknown, nearest
-from ..passes import PASSES, Constraints, NoiseForm, constraint_form, determined, mass_rows, noise_form, run_passes, to_calculus
+from ..passes import (
+    PASSES,
+    ConservationLaw,
+    Constraints,
+    NoiseForm,
+    conservation_laws,
+    constraint_form,
+    determined,
+    mass_rows,
+    noise_form,
+    run_passes,
+    to_calculus,
+)
 from ..symbols import Declaration, declaration_of, distinct_nodes, t
 from ..system import System, name_of, text
 from .grouped import Grouped, grouped
@@ -167,11 +179,24 @@ class CompiledSystem:
 
     def directions(self, p: Any) -> Any:
         """The columns that constraints fix, (states, constraints)."""
+        return self._columns(p, self.constraints.directions)
+
+    @functools.cached_property
+    def laws(self) -> tuple[ConservationLaw, ...]:
+        """What the equations conserve."""
+        return conservation_laws(self.reduced)
+
+    def totals(self, p: Any) -> Any:
+        """The columns C of the conserved totals C^T y, (states, laws)."""
+        return self._columns(p, [law.coefficients for law in self.laws])
+
+    def _columns(self, p: Any, columns: Iterable[Mapping[Any, sp.Expr]]) -> Any:
+        """A matrix whose columns have a coefficient for each unknown that they name."""
         places, offset = [], 0
-        for direction in self.constraints.directions:
-            rows = [self.layout.states[declaration_of(u).name] for u in direction]
+        for entries in columns:
+            rows = [self.layout.states[declaration_of(u).name] for u in entries]
             column = Place("", offset, rows[0].shape, None, None)
-            places += [(row, column, c) for row, c in zip(rows, direction.values(), strict=True)]
+            places += [(row, column, c) for row, c in zip(rows, entries.values(), strict=True)]
             offset = column.end
         return self._matrix(p, places, offset)
 
@@ -221,8 +246,8 @@ class CompiledSystem:
         if not self.layout.scalar or self.definitions:
             return None
         rights = [*self.noise.drift, *[sp.S.Zero] * (len(self.layout.states) - len(self.noise.drift))]
-        places = ({n: p.offset for n, p in group.items()} for group in (self.layout.states, self.layout.params))
-        return grouped(rights, *places, always=always)
+        states, params = ({n: p.offset for n, p in group.items()} for group in (self.layout.states, self.layout.params))
+        return grouped(rights, states, params, always=always)
 
     def diffusion(self, point: Point) -> Any:
         """G of dX = f dt + G dW, of shape (states, noises); the diagonal alone, (states,), for one noise per state in order."""
@@ -311,8 +336,8 @@ class CompiledSystem:
             return self.known(self.definitions[below].diff(t))
         if below in self.layout.states:
             raise ModelError(
-                f"'{text(derivative)}' is given only implicitly, and has no expression. Give it a name in the System: "
-                f'v = sci.variables("v") with sci.eq(v, {below}.diff(sci.t)).'
+                f"'{text(derivative)}' is given only implicitly: no equation says what it equals. Differentiate the solution: "
+                f"sol = sci.solve(..., dense=True), then jax.vmap(jax.grad(lambda s: sol(s)[{below}]))(sol.t)."
             )
         raise NameUnknown(f"System '{self.system.name}' has no rate {text(derivative)}. {nearest(below, self.names)}")
 

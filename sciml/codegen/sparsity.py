@@ -7,7 +7,7 @@ colours      columns that share no row get one colour (Curtis, Powell and Reid 1
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from ..symbols import declaration_of, distinct_nodes
+from ..symbols import Applied, declaration_of
 
 if TYPE_CHECKING:
     from .compiled import CompiledSystem
@@ -64,7 +64,7 @@ def sparsity_of(model: "CompiledSystem") -> Sparsity:
         """(states, whether the time stands in it), through the definitions of eliminated unknowns."""
         if expression not in memo:
             names, timed = set[str](), False
-            for node in distinct_nodes(expression):
+            for node in _nodes(expression):
                 d = declaration_of(node)
                 if d is None:
                     continue
@@ -87,6 +87,19 @@ def sparsity_of(model: "CompiledSystem") -> Sparsity:
             column = layout.states[name]
             pattern[place.offset : place.end, column.offset : column.end] = True
     return Sparsity(pattern, _colours(pattern), not timed)
+
+
+def _nodes(expression: sp.Basic) -> Iterator[sp.Basic]:
+    """Each node once. The time inside x(t) is not looked at: an unknown is a state, not a function of the time."""
+    seen, stack = set[sp.Basic](), [expression]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node
+        if not (isinstance(node, Applied) and node.declaration.kind == "unknown"):
+            stack.extend(node.args)
 
 
 def _colours(pattern: np.ndarray) -> np.ndarray:

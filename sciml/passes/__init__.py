@@ -1,6 +1,7 @@
 """Floor 3: passes, System -> System. A pass with nothing to do returns the same object."""
 
 from .alias import eliminate_aliases
+from .conservation import ConservationLaw, conservation_laws
 from .constraints import Constraints, constraint_form, determined, mass_rows
 from .isolate import isolate
 from .noise import NoiseForm, ito_chain_rule, noise_form, to_calculus
@@ -10,8 +11,10 @@ from .units import convert_units
 
 __all__ = [
     "PASSES",
+    "ConservationLaw",
     "Constraints",
     "NoiseForm",
+    "conservation_laws",
     "constraint_form",
     "convert_units",
     "determined",

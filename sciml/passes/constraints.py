@@ -93,8 +93,8 @@ def _refuse_higher_index(system: System, found: Constraints) -> None:
         if not place(i, set()):
             names = ", ".join(dict.fromkeys(name_of(u) for d in found.directions for u in d))
             raise CompileError(
-                f"{cited} constrains unknowns whose rates other equations determine: together with its equations System '{system.name}' "
-                f"has an index above 1, and {names} cannot be found from it. Differentiate it by sci.t, or drop it."
+                f"{cited} {'constrain' if ' and ' in cited else 'constrains'} unknowns whose rates other equations determine: with them, System '{system.name}' "
+                f"has an index above 1, and {names} cannot be found from it. Differentiate {'them' if ' and ' in cited else 'it'} by sci.t, or drop {'one' if ' and ' in cited else 'it'}."
             )
 
 
@@ -116,12 +116,14 @@ def refuse_noise(system: System) -> None:
 
 
 def refuse_loose_rates(system: System) -> None:
-    """A rate on a right side that no row gives explicitly."""
-    for e in system.equations:
-        for d in sorted(e.rhs.atoms(sp.Derivative), key=str):
+    """A rate on a right side, or in a definition, that no row gives explicitly."""
+    lines = [(e.cited, e.rhs) for e in system.equations] + [(f"`{text(u)} = {text(e)}`", e) for u, e in system.eliminated.items()]
+    for cited, right in lines:
+        for d in sorted(right.atoms(sp.Derivative), key=str):
             raise CompileError(
-                f"{e.cited} holds {text(d)}, which other equations give only implicitly. Write it with a name of its own: "
-                f'add v = sci.variables("v") and sci.eq(v, {name_of(d.expr)}.diff(sci.t)), and use v.'
+                f"{cited} holds {text(d)}, which other equations give only implicitly, together with the rates of other unknowns. "
+                f"Put what {text(d)} equals in its place, solved by hand; or leave it out here, and differentiate the solution afterwards: "
+                f"sol = sci.solve(..., dense=True), then jax.vmap(jax.grad(lambda s: sol(s)[{name_of(d.expr)}]))(sol.t)."
             )
 
 

@@ -1,5 +1,6 @@
 """Floor 5: numbers. CompiledSystem -> Solution."""
 
+from .ensemble import ensemble
 from .implicit import implicit
 from .program import Options, Program
 from .solution import Solution
@@ -7,4 +8,4 @@ from .solve import solve
 from .solvers import ADJOINTS, SOLVERS
 from .status import Status
 
-__all__ = ["ADJOINTS", "SOLVERS", "Options", "Program", "Solution", "Status", "implicit", "solve"]
+__all__ = ["ADJOINTS", "SOLVERS", "Options", "Program", "Solution", "Status", "ensemble", "implicit", "solve"]

@@ -25,6 +25,7 @@ import numpy as np
 
 from .linear import agree
 from .methods import Explicit, Rhs, Rosenbrock
+from .status import UNRECORDED
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 STIFF, NOT_STIFF = 2.5, 1.0  # h times the largest eigenvalue: stability bounds an explicit step (3.3), or could not
@@ -55,6 +56,7 @@ class Setting:
     saving: str  # end, times, steps
     dense: bool
     max_steps: int
+    recorded: int  # steps that a derivative keeps the lengths of
 
 
 class Outcome(NamedTuple):
@@ -112,12 +114,16 @@ class Engine:
         self.methods = tuple(m for m in (setting.explicit, setting.stiff) if m is not None)
 
     def run(self, args: Any) -> Outcome:
-        return self._outcome(self._driven(args, self._initial(args, recording=False)))
+        return as_one(lambda: self._outcome(self._driven(args, self._initial(args, recording=False))), jnp.isnan(self.problem.span(args)[0]))
 
     def record(self, args: Any) -> tuple[Outcome, Mesh]:
         """The same solve. Where the rows of the mesh are full, every second is dropped: memory stays, accuracy too."""
-        carry = self._driven(args, self._initial(args, recording=True))
-        return self._outcome(carry), carry.mesh._replace(accepted=carry.accepted)
+
+        def make() -> tuple[Outcome, Mesh]:
+            carry = self._driven(args, self._initial(args, recording=True))
+            return self._outcome(carry), carry.mesh._replace(accepted=carry.accepted)
+
+        return as_one(make, jnp.isnan(self.problem.span(args)[0]))
 
     def _driven(self, args: Any, carry: _Carry) -> _Carry:
         """A loop for each method, inside a loop over the changes between them: cheaper than a branch in every step."""
@@ -136,11 +142,10 @@ class Engine:
     def _stays(self, method: Any, c: _Carry) -> Any:
         """Whether this method goes on: it is on, the mesh has room, and it is not yet time for a look."""
         stays = self._going(c)
-        if c.mesh:
-            stays = stays & (c.accepted < CHECKPOINTS * c.mesh.stride)
         if self.both:
             stays = stays & (c.stiff if method.stiff else ~c.stiff & (c.steps < c.until))
-        return agree(stays)
+        # One lane without room stops all: a state that finds no row is lost.
+        return agree(stays) & ~agree(_full(c)) if c.mesh else agree(stays)
 
     # -- start and end ---------------------------------------------------------------
 
@@ -152,14 +157,16 @@ class Engine:
         zero, number = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
         status = jnp.where(jnp.all(jnp.isfinite(f0)), _OK, _NONFINITE).astype(jnp.int32)
         times = self.problem.times(args) if s.saving == "times" else ()
-        rows = mesh = ()
+        rows: Any = ()
+        mesh: Any = ()
         if s.dense or s.saving == "steps":
             poly = (jnp.zeros((s.max_steps, 4, n), dtype),) if s.dense else ()
             rows = (jnp.full((s.max_steps, 2), jnp.inf, dtype), jnp.zeros((s.max_steps, n), dtype), *poly)
         if recording:
-            lengths = jax.lax.empty((s.max_steps,), dtype)
+            lengths = jax.lax.empty((s.recorded,), dtype)
             mesh = Mesh(lengths, jnp.zeros((CHECKPOINTS, n + 1), dtype), jnp.ones((), jnp.int32), number)
-        dtau, spectrum, stiff = self._first_step(args, rhs, t0, y, f0, span), (), jnp.asarray(self.setting.explicit is None)
+        dtau, stiff = self._first_step(args, rhs, t0, y, f0, span), jnp.asarray(self.setting.explicit is None)
+        spectrum: Any = ()
         if self.both:
             spectrum = (f0 / (1e-30 + _size(f0)) + jnp.asarray((-1.0) ** np.arange(n), dtype), zero)  # any direction will do
         return _Carry(
@@ -170,7 +177,8 @@ class Engine:
         )  # fmt: skip
 
     def _outcome(self, c: _Carry) -> Outcome:
-        status = jnp.where((c.status == _OK) & (c.tau < 1), _MAX_STEPS, c.status)
+        full = (c.accepted >= self.setting.recorded) & bool(c.mesh)
+        status = jnp.where((c.status == _OK) & (c.tau < 1), jnp.where(full, UNRECORDED, _MAX_STEPS), c.status)
         ys = c.ys if self.setting.saving == "times" else jnp.where(status == _OK, c.y, jnp.nan)[None]
         return Outcome(ys, c.rows, status, c.steps, c.accepted, c.worst, c.stiff_steps, c.tau, c.y)
 
@@ -199,7 +207,8 @@ class Engine:
     # -- one turn of the loop ------------------------------------------------------------
 
     def _going(self, c: _Carry) -> Any:
-        return (c.tau < 1) & (c.status == _OK) & (c.steps < self.setting.max_steps)
+        going = (c.tau < 1) & (c.status == _OK) & (c.steps < self.setting.max_steps)
+        return going & (c.accepted < self.setting.recorded) if c.mesh else going
 
     def _body(self, args: Any, method: Any, c: _Carry) -> _Carry:
         rhs, (t0, span) = self.problem.rhs(args), self.problem.span(args)
@@ -296,7 +305,7 @@ class Engine:
 
     def _save(self, args: Any, method: Any, c: _Carry, accepted: Any, tau: Any, dtau: Any, tried: "Tried") -> _Carry:
         s = self.setting
-        at = jnp.where(accepted, c.accepted, s.max_steps)  # beyond the end: dropped
+        at = jnp.where(accepted, c.accepted, max(s.max_steps, s.recorded))  # beyond the end: dropped
         if c.rows:
             new = (jnp.stack([c.tau, dtau]), c.y, *((tried.polynomial,) if s.dense else ()))
             c = c._replace(rows=tuple(r.at[at].set(v, mode="drop") for r, v in zip(c.rows, new, strict=True)))
@@ -328,18 +337,33 @@ class Engine:
 
 
 class Tried(NamedTuple):
+    """A step that was tried: f1 is f at its end, the polynomial () where nothing is saved inside it."""
+
     y1: Any
     error: Any
     f1: Any
     polynomial: Any
 
 
+def as_one(make: Callable[[], Any], never: Any) -> Any:
+    """`make()` inside a loop that turns once.
+
+    XLA runs a loop as one function, what stands beside it as tasks that it may give to other threads: 20 us a call.
+    """
+    empty = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), jax.eval_shape(make))
+    return jax.lax.while_loop(lambda state: ~state[0], lambda _: (jnp.asarray(True), make()), (never, empty))[1]
+
+
 def _thinned(c: _Carry) -> _Carry:
     """Every second row of a mesh that is full."""
-    mesh, rows = c.mesh, c.mesh.checkpoints
-    full = c.accepted >= CHECKPOINTS * mesh.stride
+    mesh, rows, full = c.mesh, c.mesh.checkpoints, _full(c)
     half = jnp.concatenate([rows[0::2], jnp.zeros_like(rows[0::2])])
     return c._replace(mesh=mesh._replace(checkpoints=jnp.where(full, half, rows), stride=jnp.where(full, 2 * mesh.stride, mesh.stride)))
+
+
+def _full(c: _Carry) -> Any:
+    """Whether the next accepted step would find no row for its state."""
+    return c.accepted >= CHECKPOINTS * c.mesh.stride
 
 
 def _spectrum(rhs: Rhs, t: Any, y: Any, before: Any, powers: int) -> Any:

@@ -3,7 +3,8 @@
 | unknowns                     | method                                                                  |
 |------------------------------|-------------------------------------------------------------------------|
 | up to 12, each with a rate   | elimination written out in a minimum-fill order, without pivoting       |
-| up to 32                     | the inverse, by Gauss and Jordan with row pivoting, and one refinement  |
+| up to 32                     | the inverse, by Gauss and Jordan, and one refinement; row pivoting where |
+|                              | a row has no rate                                                       |
 | more                         | LAPACK's LU                                                             |
 
 A call of LAPACK costs 4 us a step, more than everything else together for a small system, and 28 times as much
@@ -17,6 +18,7 @@ The order is Markowitz's (1957): the pivot that can fill the fewest entries goes
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -54,7 +56,9 @@ def factoriser(pattern: np.ndarray, differential: np.ndarray) -> Factor:
     n = len(pattern)
     if n <= _UNROLLED and differential.all():
         return _Eliminated(_Plan.of(pattern))
-    return _inverted if n <= _INVERTED else _lapack
+    if n <= _INVERTED:
+        return functools.partial(_inverted, inverse if differential.all() else pivoted_inverse)
+    return _lapack
 
 
 def _lapack(matrix: Any) -> tuple[Solve, Solve]:
@@ -62,8 +66,8 @@ def _lapack(matrix: Any) -> tuple[Solve, Solve]:
     return lambda b: lu_solve(factors, b), lambda b: lu_solve(factors, b, trans=1)
 
 
-def _inverted(matrix: Any) -> tuple[Solve, Solve]:
-    inverse = pivoted_inverse(matrix)
+def _inverted(invert: Callable[[Any], Any], matrix: Any) -> tuple[Solve, Solve]:
+    inverse = invert(matrix)
 
     def refined(inverse: Any, matrix: Any) -> Solve:
         def solve(b: Any) -> Any:
@@ -78,6 +82,23 @@ def _inverted(matrix: Any) -> tuple[Solve, Solve]:
 def _times(matrix: Any, vector: Any) -> Any:
     """A product that XLA fuses, unlike a call of BLAS."""
     return jnp.sum(matrix * vector[None, :], axis=1)
+
+
+def inverse(matrix: Any) -> Any:
+    """The inverse by Gauss and Jordan's elimination without pivoting; NaN where a pivot is lost in its row."""
+    index = np.arange(matrix.shape[-1])
+    rows = jnp.max(jnp.abs(matrix), axis=1)
+
+    def column(k: Any, state: tuple[Any, Any]) -> tuple[Any, Any]:
+        a, smallest = state
+        here, row, below = index == k, a[k], a[:, k]
+        pivot = row[k]
+        scaled = jnp.where(here, 1.0, row) / pivot
+        reduced = jnp.where(here[:, None] | here[None, :], 0.0, a) - jnp.where(here, -1.0, below)[:, None] * scaled[None, :]
+        return reduced, jnp.minimum(smallest, jnp.abs(pivot) / rows[k])
+
+    a, smallest = jax.lax.fori_loop(0, len(index), column, (matrix, jnp.full((), jnp.inf, matrix.dtype)))
+    return jnp.where(smallest >= jnp.finfo(matrix.dtype).eps ** 0.45, a, jnp.nan)
 
 
 def pivoted_inverse(matrix: Any) -> Any:

@@ -226,8 +226,8 @@ def _from_alpha_gamma(alpha: Any, gamma: Any, b: Any, e: Any, dense: Any, expone
     alpha, gamma = np.asarray(alpha, float), np.asarray(gamma, float)
     inverse = np.linalg.inv(gamma)
     C = np.diag(1 / np.diag(gamma)) - inverse
-    rows = [np.asarray(v, float) @ inverse for v in (b, e)]
-    return RosenbrockTableau(gamma[0, 0], alpha @ inverse, C, alpha.sum(1), gamma.sum(1), *rows, np.asarray(dense, float) @ inverse, exponent)
+    m, error, bend = (np.asarray(v, float) @ inverse for v in (b, e, dense))
+    return RosenbrockTableau(gamma[0, 0], alpha @ inverse, C, alpha.sum(1), gamma.sum(1), m, error, bend, exponent)
 
 
 def _rosenbrock23() -> RosenbrockTableau:

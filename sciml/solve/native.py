@@ -24,6 +24,7 @@ def native_run(program: "Program", static: Any) -> Callable[[Any], Outcome]:
 
 
 def engine_of(program: "Program", static: Any) -> Engine:
+    """The engine for one program."""
     model, o = program.model, program.options
     factor = factoriser(model.sparsity.pattern | model.mass_pattern, model.differential)
 
@@ -43,9 +44,10 @@ def engine_of(program: "Program", static: Any) -> Engine:
         differential=model.differential,
         bounds=bounds_of(program),
     )
+    assert program.choice.row.native is not None
     explicit, stiff = program.choice.row.native
     saving = {"even": "times"}.get(o.saving, o.saving)
-    return Engine(problem, Setting(explicit, stiff, saving, o.dense, o.max_steps))
+    return Engine(problem, Setting(explicit, stiff, saving, o.dense, o.max_steps, o.recorded))
 
 
 def bounds_of(program: "Program") -> tuple[np.ndarray, np.ndarray] | None:

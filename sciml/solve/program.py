@@ -22,7 +22,7 @@ from .control import LandingSteps, Watched
 from .engine import Steps
 from .native import engine_of, native_run
 from .solvers import Choice
-from .start import Start, consistent, projected, start_of
+from .start import Start, consistent, misfit, projected, start_of
 from .status import NONFINITE, code_of
 
 HEADER = ("t0", "t1", "rtol", "dt")
@@ -40,9 +40,15 @@ class Options:
     fixed: bool
     n_atol: int
     max_steps: int
+    recorded: int
     given_params: frozenset[str]
     given_initial: frozenset[str]
     dtype: str
+
+
+def within(tau: Any) -> Any:
+    """The scaled time put into [0, 1]; rounding only, so that its derivative is 1 at the ends too."""
+    return tau + jax.lax.stop_gradient(jnp.clip(tau, 0.0, 1.0) - tau)
 
 
 class ScaledTerm(dfx.ODETerm):
@@ -150,7 +156,10 @@ class Program:
             residual, frozen = self._residuals(buffer, values, t), self._residuals(fixed(buffer), fixed(values), fixed(t))
             return projected(residual, frozen, directions, y)
 
-        return jax.vmap(one)(times, ys)
+        # What was not reached is NaN, and would be NaN in the derivatives of the others.
+        reached = jnp.isfinite(times) & jnp.all(jnp.isfinite(ys), axis=1)
+        times, safe = jnp.where(reached, times, times[0]), jnp.where(reached[:, None], ys, fixed(ys[0]))
+        return jnp.where(reached[:, None], jax.vmap(one)(times, safe), ys)
 
     def _residuals(self, buffer: Any, values: Any, t: Any) -> Any:
         """The constraints as a function of the state."""
@@ -172,6 +181,19 @@ class Program:
         y0, code = consistent(residual, frozen, model.directions(p), self.start, y0, jnp.asarray(self.nominal, o.dtype))
         y0 = jnp.where(code > 0, jnp.nan, y0)  # the solve ends where it starts
         return jnp.concatenate([buffer[: self.y_at], y0, buffer[self.times_at :]]), code
+
+    def start_found(self, buffer: Any, values: Any) -> tuple[Any, Any, Any, Any]:
+        """(state that the search at the start found, constraints there, their size relative to 1, their slopes). Explains a failure."""
+        given, o, model = self.split(jnp.asarray(buffer, self.options.dtype)), self.options, self.model
+        p = model.full_params(given["p"], o.given_params)
+        y0 = model.initial_state(given["y0"], p, given["t0"], o.given_initial)
+        if not model.constraints.expressions:
+            return y0, jnp.zeros(0), jnp.zeros(0), jnp.zeros((0, 0))
+        whole = jnp.concatenate([jnp.asarray(buffer, o.dtype)[: self.p_at], p, y0])
+        residual, directions = self._residuals(whole, values, given["t0"]), model.directions(p)
+        found, _ = consistent(residual, residual, directions, self.start, y0, jnp.asarray(self.nominal, o.dtype))
+        found = jnp.where(jnp.isfinite(found), found, y0)
+        return found, residual(found), *misfit(residual, directions, found, jnp.asarray(self.nominal, o.dtype))
 
     @functools.cached_property
     def start(self) -> Start:
@@ -252,7 +274,7 @@ class Program:
     def save_times(self, given: dict[str, Any]) -> Any:
         if self.options.saving == "even":
             return np.linspace(0.0, 1.0, self.options.n_times, dtype=self.options.dtype)  # NumPy: a constant of the program
-        return jnp.clip((given["times"] - given["t0"]) / (given["t1"] - given["t0"]), 0.0, 1.0)
+        return within((given["times"] - given["t0"]) / (given["t1"] - given["t0"]))
 
     def _saveat(self, given: dict[str, Any]) -> dfx.SaveAt:
         saving, dense = self.options.saving, self.options.dense

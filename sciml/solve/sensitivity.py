@@ -21,7 +21,7 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from ..errors import SolveError
-from .engine import CHECKPOINTS, Engine, Mesh, Outcome, at_theta
+from .engine import CHECKPOINTS, Engine, Mesh, Outcome, as_one, at_theta
 from .methods import Rosenbrock
 
 
@@ -85,7 +85,7 @@ class _Sweeps:
 
         def solve_transposed(_: Any, right: Any) -> Any:
             a, b = right
-            return jax.tree.map(jnp.add, a, self.reverse(b)), b
+            return jax.tree.map(jnp.add, a, as_one(lambda: self.reverse(b), self.mesh.accepted < 0)), b
 
         # The map itself is never applied: its constants have no derivatives, see _first_order_only.
         return jax.lax.custom_linear_solve(lambda x: x, (directions, nothing), solve, solve_transposed)[1]
@@ -168,8 +168,8 @@ class _Sweeps:
 
     def reverse(self, bars: dict[str, Any]) -> Any:
         args, mesh = self.args, self.mesh
-        dtype, n = mesh.checkpoints.dtype, self.n
-        longest = max(1, -(-self.engine.setting.max_steps // CHECKPOINTS) * 2)  # steps between two checkpoints
+        dtype = mesh.checkpoints.dtype
+        longest = max(1, -(-self.engine.setting.recorded // CHECKPOINTS) * 2)  # steps between two checkpoints
         times, times_bar = self._save_times(args), jnp.zeros(len(self.times), dtype)
         end = bars["y"] if len(self.times) else bars["y"] + bars["ys"][0]
         zero = jax.tree.map(jnp.zeros_like, args)

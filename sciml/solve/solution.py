@@ -11,7 +11,7 @@ import numpy as np
 from ..codegen import CompiledSystem, Point
 from ..errors import NameUnknown, SolveError, nearest
 from ..system import System, latex, latex_name, name_of, text
-from .program import TAIL, Program
+from .program import TAIL, Program, within
 from .status import sentence_of, status_of
 
 if TYPE_CHECKING:
@@ -33,13 +33,23 @@ class Solution:
         stats: steps, accepted, rejected, rhs, jacobians (numbers; None where not known), solver, adjoint, reason (words).
     """
 
-    def __init__(self, out: Any, buffer: Any, values: Any, dense: Any, program: Program, n_times: int | None):
+    def __init__(
+        self,
+        out: Any,
+        buffer: Any,
+        values: Any,
+        dense: Any,
+        program: Program,
+        n_times: int | None,
+        axes: tuple[str, ...] = (),
+        zipped: tuple[str, ...] = (),
+    ):
         self._out, self._buffer, self._values, self._dense = out, buffer, values, dense
-        self._program, self._n_times = program, n_times
+        self._program, self._n_times, self._axes, self._zipped = program, n_times, axes, zipped
         self._cache: dict[Any, Any] = {}
 
     def tree_flatten(self) -> tuple[tuple, tuple]:
-        return (self._out, self._buffer, self._values, self._dense), (self._program, self._n_times)
+        return (self._out, self._buffer, self._values, self._dense), (self._program, self._n_times, self._axes, self._zipped)
 
     @classmethod
     def tree_unflatten(cls, aux: tuple, children: tuple) -> "Solution":
@@ -91,6 +101,13 @@ class Solution:
         return jnp.asarray(self._times if self._n_times else self._times[..., 0])
 
     @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the batch axes, outermost first: those of `sciml.ensemble`, or "batch", "batch1", ... under `vmap`."""
+        count = self._flat.ndim - 1
+        named = self._axes if len(self._axes) == count else ()
+        return named or tuple("batch" + (str(i) if i else "") for i in range(count))
+
+    @property
     def status(self) -> Any:
         return status_of(self._tail("status"))
 
@@ -119,6 +136,7 @@ class Solution:
         """How often the right sides were evaluated, not counting Jacobians; None where it is not known."""
         program, row = self._program, self._program.choice.row
         if program.native:
+            assert row.native is not None
             explicit, rosenbrock = row.native
             stiff = self._count("stiff")
             in_stiff = (rosenbrock.stages + (explicit is not None)) * stiff if rosenbrock else 0
@@ -204,7 +222,7 @@ class Solution:
         for _ in range(self._flat.ndim - 1):
             evaluate = jax.vmap(evaluate, in_axes=(0, 0, 0, 0, None))
         out = evaluate(self._out, self._dense, self._buffer, self._values, jnp.atleast_1d(times))
-        return Solution(out, self._buffer, self._values, self._dense, self._program, len(times) if times.ndim else None)
+        return Solution(out, self._buffer, self._values, self._dense, self._program, len(times) if times.ndim else None, self._axes, self._zipped)
 
     def _refuse_outside(self, times: np.ndarray) -> None:
         given = self._program.split(np.asarray(self._buffer))
@@ -254,10 +272,11 @@ class Solution:
         names = [batch] if isinstance(batch, str) else list(batch)
         if len(names) > axes:
             raise SolveError(f"This Solution has {axes} batch axes, not {len(names)}: to_xarray(batch={names[:axes]}).")
-        names += ["batch" + (str(i) if i else "") for i in range(len(names), axes)]
+        names += self.axes[len(names) :]
         time = np.asarray(self._times)
         same = axes == 0 or bool((time == time.reshape(-1, time.shape[-1])[0]).all())
         coordinates: dict[str, Any] = {"t": time.reshape(-1, time.shape[-1])[0]} if same else {"time": ((*names, "t"), time)}
+        coordinates.update(self._batch_values(names))
         variables = {}
         for name, symbol in self.quantities().items():
             value = np.asarray(self[name])
@@ -271,6 +290,34 @@ class Solution:
         if unit and same:
             made["t"].attrs["units"] = unit
         return made
+
+    def _batch_values(self, names: Sequence[str]) -> dict[str, Any]:
+        """The values of parameters and initial values along the axes of an ensemble."""
+        made: dict[str, Any] = {}
+        for i, (axis, called) in enumerate(zip(self.axes, names, strict=True)):
+            for name in self._zipped if i == 0 and self._zipped else (axis.removesuffix("(0)"),):
+                value = self._given(name)
+                if value is not None:
+                    along = value[tuple(slice(None) if j == i else 0 for j in range(len(names)))]
+                    own = f"{name}(0)" if name in self.model.layout.states else name
+                    made[called if own == axis else own] = (called, along)
+        return made
+
+    def lane(self, index: tuple[int, ...]) -> dict[str, Any]:
+        """What one lane of an ensemble was given: numbers by name, and the number of its path."""
+        found: dict[str, Any] = {}
+        for i, axis in enumerate(self.axes):
+            for name in self._zipped if i == 0 and self._zipped else (axis.removesuffix("(0)"),):
+                value = self._given(name)
+                found[name] = index[i] if value is None else float(value[index])
+        return found
+
+    def _given(self, name: str) -> Any:
+        """A scalar parameter or initial value in every lane; None for anything else."""
+        layout, program = self.model.layout, self._program
+        places, offset = (layout.params, program.p_at) if name in layout.params else (layout.states, program.y_at)
+        place = places.get(name)
+        return None if place is None or place.shape else np.asarray(self._buffer)[..., offset + place.offset]
 
     def to_netcdf(self, path: Any) -> None:
         """Writes `to_xarray()` as netCDF; `xarray.open_dataset(path)` reads it back."""
@@ -347,7 +394,7 @@ def _dense_evaluator(program: Program) -> Callable[..., Any]:
     def evaluate(out: Any, dense: Any, buffer: Any, values: Any, times: Any) -> Any:
         buffer = jnp.asarray(buffer, program.options.dtype)
         given = program.split(buffer)
-        tau = jnp.clip((times - given["t0"]) / (given["t1"] - given["t0"]), 0.0, 1.0)
+        tau = within((times - given["t0"]) / (given["t1"] - given["t0"]))
         ys = jax.vmap(dense.evaluate)(tau)
         if program.model.constraints.expressions:
             p = program.model.full_params(given["p"], program.options.given_params)

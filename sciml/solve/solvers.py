@@ -129,8 +129,8 @@ def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool, implici
 def _for_implicit(solver: Any, adaptive: bool, implicit: str) -> Choice:
     able = [n for n, row in SOLVERS.items() if row.native is not None and row.native[0] is None]
     name = solver.lower() if isinstance(solver, str) else type(solver).__name__
-    if name == "auto":
-        return Choice("rodas5p", SOLVERS["rodas5p"], SOLVERS["rodas5p"].make(), "algebraic equations need a Rosenbrock method")
+    chosen = name != "auto"
+    name = name if chosen else "rodas5p"
     if name not in SOLVERS and isinstance(solver, str):
         raise SolveError(f"There is no solver '{solver}'. {nearest(name, SOLVERS)}")
     if name not in able or not isinstance(solver, str):
@@ -139,7 +139,7 @@ def _for_implicit(solver: Any, adaptive: bool, implicit: str) -> Choice:
         )
     if not adaptive:
         raise SolveError(f"{implicit} is implicit, and the methods for implicit equations choose their own steps: leave out dt=, give rtol= instead.")
-    return Choice(name, SOLVERS[name], SOLVERS[name].make(), "chosen by you")
+    return Choice(name, SOLVERS[name], SOLVERS[name].make(), "chosen by you" if chosen else "algebraic equations need a Rosenbrock method")
 
 
 def _refuse_noise(name: str, row: SolverRow, noise: str) -> None:

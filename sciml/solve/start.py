@@ -49,7 +49,7 @@ def start_of(model: "CompiledSystem", given: frozenset[str]) -> Start:
             f"determine {len(free) - len(unmatched)} of them at the start. Give '{name}' one: initial={{\"{name}\": 1.0}}, or declare it."
         )
     guess = np.full(model.layout.n_states, np.nan)
-    index = []
+    index: list[int] = []
     for name in free:
         place = states[name]
         d = place.declaration
@@ -120,6 +120,13 @@ def consistent(residual: Any, frozen: Any, directions: Any, start: Start, y: Any
     missed = NO_START if len(start.free) >= len(left) else CONTRADICTION
     code = jnp.where(jnp.all(near), jnp.where(regular, 0, SINGULAR), missed)
     return whole, code.astype(jnp.int32)
+
+
+def misfit(residual: Any, directions: Any, y: Any, scale: Any) -> tuple[Any, Any]:
+    """(constraints at a state relative to their size, their slopes along the directions): what explains a failed start."""
+    slopes = jax.jacfwd(residual)(y)
+    size = jnp.sum(jnp.abs(slopes) * jnp.maximum(jnp.abs(y), 1e-3 * scale)[None, :], axis=1)
+    return jnp.abs(residual(y)) / jnp.where(size > 0, size, 1), _equilibrated(slopes @ directions)
 
 
 def _equilibrated(matrix: Any) -> Any:

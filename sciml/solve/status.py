@@ -19,7 +19,10 @@ class Status(eqx.Enumeration):
     other_failure = "The solver stopped for a reason of its own."
     contradiction = "The initial values contradict the algebraic equations."
     no_start = "No initial values that fulfil the algebraic equations were found."
+    unrecorded = "A derivative keeps 16384 steps, and the solve takes more: give max_steps=100000, and as many are kept."
     singular = "The algebraic equations do not determine their unknowns at the start."
+    no_steady_state = "No steady state was found."
+    not_isolated = "The Jacobian is singular at the steady state: other steady states touch it."
 
 
 STATUSES = (
@@ -32,8 +35,11 @@ STATUSES = (
     Status.contradiction,
     Status.no_start,
     Status.singular,
+    Status.unrecorded,
+    Status.no_steady_state,
+    Status.not_isolated,
 )
-NONFINITE, CONTRADICTION, NO_START, SINGULAR = 3, 6, 7, 8
+NONFINITE, CONTRADICTION, NO_START, SINGULAR, UNRECORDED, NO_REST, NOT_ISOLATED = 3, 6, 7, 8, 9, 10, 11
 
 
 def code_of(result: RESULTS, dtype: Any) -> Any:

@@ -1,0 +1,171 @@
+"""The search for a state at rest: M y' = f(y) with f(y) = 0.
+
+    newton      Newton's method, damped by the natural monotonicity test (Deuflhard, Newton Methods for Nonlinear
+                Problems, 2011, section 3.3): the next correction, by the same matrix, must be smaller
+    transient   pseudo-transient continuation with switched evolution relaxation (Kelley and Keyes, Convergence analysis
+                of pseudo-transient continuation, SIAM J. Numer. Anal. 35, 1998; with M: Coffey, Kelley and Keyes, SIAM
+                J. Sci. Comput. 25, 2003): steps (M/delta - f') s = f, longer as the state slows down
+    isolated    whether the Jacobian is regular at the root, further than the root is known
+
+Only loops of JAX, for one state: `jit` and `vmap` work, and in a batch the second search costs nothing where the first found the root.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+_SMALLEST = 1 / 64  # fraction of a Newton correction
+_GROWTH = 10.0  # of the step of pseudo time
+_NEAR = 1e-4  # correction at which Newton's method takes over
+_MANY = 10  # steps of pseudo time for one of Newton's method
+
+
+class Found(NamedTuple):
+    """Where a search ended. `steps` are corrections by Newton's method, `slow` steps of pseudo time."""
+
+    y: Any
+    found: Any
+    steps: Any
+    slow: Any
+
+
+class _Newton(NamedTuple):
+    y: Any
+    found: Any
+    failed: Any
+    steps: Any
+
+
+class _Transient(NamedTuple):
+    y: Any
+    delta: Any
+    speed: Any
+    near: Any
+    steps: Any
+
+
+def search(residual: Any, mass: Any, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int) -> Found:
+    """A root of `residual` from y, inside the bounds.
+
+    Args:
+        residual: f as a function of the state.
+        mass: M, with empty rows where f is an algebraic equation.
+        y: where to begin.
+        scale: a typical size of each state.
+        bounds: the lowest and the highest value of each state.
+        max_steps: the most corrections by Newton's method, and ten times as many steps of pseudo time.
+    """
+    first = newton(residual, y, scale, max_steps, jnp.asarray(False))
+    found = first.found & inside(first.y, bounds, scale)
+    led = transient(residual, mass, y, scale, bounds, _MANY * max_steps, found)
+    second = newton(residual, led.y, scale, max_steps, found)
+    steps = first.steps + second.steps
+    return Found(jnp.where(found, first.y, second.y), found | (second.found & inside(second.y, bounds, scale)), steps, led.steps)
+
+
+def tolerance(y: Any, scale: Any) -> Any:
+    """How well a root is known before the last correction."""
+    eps = jnp.finfo(y.dtype).eps
+    return eps**0.5 * jnp.abs(y) + eps**0.75 * scale
+
+
+def sizes(residual: Any, y: Any) -> Any:
+    """(f, f', the size of what each row of f is made of)."""
+    f, jacobian = residual(y), jax.jacfwd(residual)(y)
+    return f, jacobian, jnp.sum(jnp.abs(jacobian) * jnp.abs(y)[None, :], axis=1)
+
+
+def newton(residual: Any, y: Any, scale: Any, max_steps: int, skip: Any) -> _Newton:
+    """Damped Newton corrections until they are below the tolerance, and the last one after it."""
+
+    def body(s: _Newton) -> _Newton:
+        f, jacobian, size = sizes(residual, s.y)
+        solve = _factorised(jacobian)
+        correction = -solve(f)
+        weight = jnp.abs(s.y) + scale
+        length = _norm(correction / weight)
+
+        def shorter(share: Any) -> Any:
+            following = solve(residual(s.y + share * correction))
+            return ~(_norm(following / weight) <= (1 - share / 4) * length) & (share >= _SMALLEST)
+
+        share = jax.lax.while_loop(shorter, lambda share: share / 2, jnp.ones((), y.dtype))
+        exact = jnp.all(jnp.abs(f) <= 10 * jnp.finfo(y.dtype).eps * size)
+        small = jnp.all(jnp.abs(correction) <= tolerance(s.y, scale))
+        found = (small | exact) & jnp.all(jnp.isfinite(f))
+        moved = s.y + jnp.where(found, 1.0, share).astype(y.dtype) * correction
+        sound = jnp.all(jnp.isfinite(moved))
+        failed = ~found & ((share < _SMALLEST) | ~sound)
+        return _Newton(jnp.where(sound & ~failed, moved, s.y), found, failed, s.steps + 1)
+
+    start = _Newton(y, skip, jnp.asarray(False), jnp.asarray(0, jnp.int32))
+    return jax.lax.while_loop(lambda s: ~s.found & ~s.failed & (s.steps < max_steps), body, start)
+
+
+def transient(residual: Any, mass: Any, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int, skip: Any) -> _Transient:
+    """Linearly implicit Euler steps in pseudo time, until a Newton correction would be small."""
+    dynamic = jnp.any(mass != 0, axis=1)
+
+    def body(s: _Transient) -> _Transient:
+        f, jacobian, _ = sizes(residual, s.y)
+        step = _factorised(mass / s.delta - jacobian)(f)
+        moved = s.y + step
+        sound = jnp.all(jnp.isfinite(moved)) & jnp.all(jnp.isfinite(residual(moved))) & inside(moved, bounds, scale)
+        speed = _norm(step / scale) / s.delta
+        longer = s.delta * jnp.clip(s.speed / speed, 1 / _GROWTH, _GROWTH)
+        delta = jnp.where(sound, jnp.where(jnp.isfinite(longer), longer, _GROWTH * s.delta), s.delta / 4)
+        correction = _factorised(jacobian)(f)
+        near = jnp.all(jnp.abs(correction) <= _NEAR * (jnp.abs(s.y) + _NEAR * scale))
+        largest = float(jnp.finfo(y.dtype).max) ** 0.5
+        return _Transient(
+            jnp.where(sound & ~near, moved, s.y), jnp.minimum(delta, largest), jnp.where(sound, speed, s.speed), near, s.steps + 1
+        )  # fmt: skip
+
+    rates = _norm(jnp.where(dynamic, residual(y), 0) / scale)
+    delta = 0.1 * jnp.maximum(_norm(y / scale), 1e-3) / jnp.where(rates > 0, rates, 1)
+    delta = jnp.where(jnp.isfinite(delta), delta, 1).astype(y.dtype)
+    start = _Transient(y, delta, jnp.zeros((), y.dtype) + jnp.nan, skip, jnp.asarray(0, jnp.int32))
+    return jax.lax.while_loop(lambda s: ~s.near & (s.steps < max_steps), body, start)
+
+
+def isolated(residual: Any, y: Any, scale: Any) -> Any:
+    """Whether no other root is as near as y is known: f' is regular, and stays so within the tolerance."""
+    jacobian = jax.jacfwd(residual)(y)
+    rows, columns, scaled = equilibrated(jacobian)
+    _, singular, right = jnp.linalg.svd(jnp.where(jnp.isfinite(scaled), scaled, 0))
+    regular = singular[-1] > max(y.size, 10) * jnp.finfo(y.dtype).eps * singular[0]
+    direction = columns * right[-1]
+    length = 1 / jnp.max(jnp.abs(direction) / tolerance(y, scale))
+    ahead = jax.jvp(residual, (y + length * direction,), (direction,))[1]
+    here = jacobian @ direction
+    return regular & (_norm(rows * here) > _norm(rows * (ahead - here)))
+
+
+def equilibrated(matrix: Any) -> tuple[Any, Any, Any]:
+    """(factors of rows, of columns, the matrix with them): units do not make a matrix singular."""
+    rows = 1 / _one_for_zero(jnp.max(jnp.abs(matrix), axis=1))
+    columns = 1 / _one_for_zero(jnp.max(jnp.abs(rows[:, None] * matrix), axis=0))
+    return rows, columns, rows[:, None] * matrix * columns[None, :]
+
+
+def _factorised(matrix: Any) -> Any:
+    """A function b -> matrix^-1 b, by LU with scaled rows and columns."""
+    rows, columns, scaled = equilibrated(matrix)
+    factors = jax.scipy.linalg.lu_factor(scaled)
+    return lambda b: columns * jax.scipy.linalg.lu_solve(factors, rows * b)
+
+
+def _one_for_zero(values: Any) -> Any:
+    return jnp.where((values > 0) & jnp.isfinite(values), values, 1)
+
+
+def inside(y: Any, bounds: tuple[Any, Any], scale: Any) -> Any:
+    """Whether the state keeps to its bounds, by more than rounding."""
+    low, high = bounds
+    slack = tolerance(y, scale)
+    return jnp.all((y >= low - slack) & (y <= high + slack))
+
+
+def _norm(vector: Any) -> Any:
+    return jnp.sqrt(jnp.mean(vector**2))
