@@ -14,11 +14,15 @@ from .fit import Normal as Normal
 from .fit import fit as fit
 from .io import load as load
 from .io import save as save
+from .solve import Linearization as Linearization
 from .solve import Solution as Solution
 from .solve import Status as Status
+from .solve import SteadyState as SteadyState
 from .solve import ensemble as ensemble
 from .solve import implicit as implicit
+from .solve import linearize as linearize
 from .solve import solve as solve
+from .solve import steady_state as steady_state
 from .symbols import constants as constants
 from .symbols import data as data
 from .symbols import dot as dot

@@ -92,9 +92,10 @@ def _refuse_higher_index(system: System, found: Constraints) -> None:
     for i, cited in enumerate(found.cited):
         if not place(i, set()):
             names = ", ".join(dict.fromkeys(name_of(u) for d in found.directions for u in d))
+            constrain, it, one = ("constrain", "them", "one") if " and " in cited else ("constrains", "it", "it")
             raise CompileError(
-                f"{cited} {'constrain' if ' and ' in cited else 'constrains'} unknowns whose rates other equations determine: with them, System '{system.name}' "
-                f"has an index above 1, and {names} cannot be found from it. Differentiate {'them' if ' and ' in cited else 'it'} by sci.t, or drop {'one' if ' and ' in cited else 'it'}."
+                f"{cited} {constrain} unknowns whose rates other equations determine: with {it}, System '{system.name}' has an index "
+                f"above 1, and {names} cannot be found from {it}. Differentiate {it} by sci.t, or drop {one}."
             )
 
 

@@ -2,10 +2,26 @@
 
 from .ensemble import ensemble
 from .implicit import implicit
+from .linearize import Linearization, linearize
 from .program import Options, Program
 from .solution import Solution
 from .solve import solve
 from .solvers import ADJOINTS, SOLVERS
 from .status import Status
+from .steady import SteadyState, steady_state
 
-__all__ = ["ADJOINTS", "SOLVERS", "Options", "Program", "Solution", "Status", "ensemble", "implicit", "solve"]
+__all__ = [
+    "ADJOINTS",
+    "SOLVERS",
+    "Linearization",
+    "Options",
+    "Program",
+    "Solution",
+    "Status",
+    "SteadyState",
+    "ensemble",
+    "implicit",
+    "linearize",
+    "solve",
+    "steady_state",
+]

@@ -31,6 +31,7 @@ SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 STIFF, NOT_STIFF = 2.5, 1.0  # h times the largest eigenvalue: stability bounds an explicit step (3.3), or could not
 LOOK, LOOKS, POWERS = 12, 2, 3  # explicit steps between two looks, looks that have to agree, products with the Jacobian
 PATIENCE = 20  # steps that have to look not stiff before the explicit method comes back
+FORCED, MILD = 10, 0.3  # steps over a jump of f, accepted because there is no shorter one and y hardly changes
 CHECKPOINTS = 1024  # rows of states that a gradient keeps
 _OK, _MAX_STEPS, _TOO_SMALL, _NONFINITE = 0, 1, 2, 3
 
@@ -94,6 +95,7 @@ class _Carry(NamedTuple):
     worst: Any
     stiff: Any
     stiff_steps: Any
+    forced: Any
     evidence: Any
     patience: Any
     until: Any  # the step at which to look again
@@ -172,7 +174,7 @@ class Engine:
         return _Carry(
             tau=zero, y=y, f0=f0, dtau=dtau, rejected=jnp.asarray(False),
             status=status, steps=number, accepted=number, worst=number, stiff=stiff, stiff_steps=number, spectrum=spectrum,
-            until=number, evidence=number, patience=jnp.full((), PATIENCE, jnp.int32), ys=jnp.full((len(times), n), jnp.nan, dtype), saved=number,
+            until=number, forced=number, evidence=number, patience=jnp.full((), PATIENCE, jnp.int32), ys=jnp.full((len(times), n), jnp.nan, dtype), saved=number,
             rows=rows, mesh=mesh,
         )  # fmt: skip
 
@@ -217,7 +219,11 @@ class Engine:
         dtau = jnp.where(last, left, c.dtau)
         tried, jacobian = self.by(method, rhs, t0 + c.tau * span, c.y, dtau * span, c.f0)
         norm, worst = self._error(args, c.y, tried)
-        accepted = (norm <= 1) & self._going(c)
+        floor = 4 * jnp.finfo(c.y.dtype).eps * c.tau  # steps shorter than that do not advance the time
+        change = _size((tried.y1 - c.y) / (jnp.abs(c.y) + self.problem.tolerances(args)[1])) / c.y.shape[0] ** 0.5
+        forced = (norm > 1) & jnp.isfinite(norm) & (dtau <= floor) & (c.forced < FORCED) & (change < MILD)
+        accepted = ((norm <= 1) | forced) & self._going(c)
+        c = c._replace(forced=c.forced + (forced & accepted).astype(jnp.int32))
         tau = jnp.where(last, 1.0, c.tau + dtau)
         c = self._save(args, method, c, accepted, tau, dtau, tried)
         if self.both and method.stiff:
@@ -247,9 +253,9 @@ class Engine:
         factor = SAFETY * jnp.maximum(norm, 1e-10) ** (-method.exponent)
         factor = jnp.clip(factor, SHRINK, jnp.where(c.rejected | ~accepted, 1.0, GROW))  # after a rejection it does not grow
         factor = jnp.where(finite, factor, SHRINK)
-        next_dtau = jnp.where(going, dtau * factor, c.dtau)
-        eps = jnp.finfo(c.y.dtype).eps
-        collapsed = going & ~accepted & ((next_dtau <= 4 * eps * c.tau) | (next_dtau < 1e-30))
+        floor = 4 * jnp.finfo(c.y.dtype).eps * c.tau
+        next_dtau = jnp.where(going, jnp.maximum(dtau * factor, floor), c.dtau)
+        collapsed = going & ~accepted & ((dtau <= floor) | (next_dtau < 1e-30))
         failure = jnp.where(finite, _TOO_SMALL, _NONFINITE).astype(jnp.int32)
         y1 = self.bounded(tried.y1)
         return c._replace(
@@ -408,4 +414,5 @@ class Steps(eqx.Module):
         i = jnp.searchsorted(self.ends, tau)
         i = jnp.minimum(i, jnp.sum(jnp.isfinite(self.starts)).astype(i.dtype) - 1)
         theta = (tau - self.starts[i]) / self.lengths[i]
-        return at_theta(self.y[i], self.polynomials[i], theta)
+        reached = tau <= self.ends[i] + 8 * jnp.finfo(tau.dtype).eps
+        return jnp.where(reached, at_theta(self.y[i], self.polynomials[i], theta), jnp.nan)

@@ -8,7 +8,9 @@ With 10 000 lanes at once each waits for the slowest of 10 000 (a half of the wo
 one by one the processor's vector units stand idle. About 32 lanes are best on a CPU; a GPU takes them all.
 """
 
+import inspect
 import math
+import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +22,7 @@ import numpy as np
 from ..codegen import CompiledSystem, Place, compile
 from ..errors import NameUnknown, SolveError, nearest
 from ..system import name_of
+from .numbers import by_name
 from .program import Program
 from .solution import Solution
 from .solve import Prepared, prepare
@@ -81,7 +84,9 @@ def ensemble(
     (5, 1)
     """
     model = compile(system)
+    _check_options(options)
     over = _arrays(model, over)
+    params, initial = (_shared(word, given, over) for word, given in (("params", params), ("initial", initial)))
     names = tuple(over)
     shape, columns, axes = _combined(over, combine)
     axes = tuple(f"{n}(0)" if n in model.layout.states else n for n in axes)  # the unknown itself is a variable, not an axis
@@ -94,16 +99,18 @@ def ensemble(
     ready = prepare(
         model,
         t_span=t_span,
-        params={**(dict(params) if params else {}), **{n: v for n, v in first.items() if n not in in_state}},
-        initial={**(dict(initial) if initial else {}), **{n: v for n, v in first.items() if n in in_state}},
+        params={**params, **{n: v for n, v in first.items() if n not in in_state}},
+        initial={**initial, **{n: v for n, v in first.items() if n in in_state}},
         key=key,
         **options,
     )
     lanes = math.prod(shape)
     size = _chunk(chunk, lanes)
     keys = None if key is None else jax.random.split(key, lanes)
-    out, buffers, dense = _run(ready, columns, keys, lanes, size, list(devices) if devices else jax.devices(), progress)
-    sol = _solution(ready, shape, axes, names if combine == "zip" else (), out, buffers, dense)
+    parts = _run(ready, columns, keys, lanes, size, _devices(devices), progress)
+    out, buffers, values, dense = jax.tree.map(lambda v: v.reshape(*shape, *v.shape[1:]), parts)
+    zipped = names if combine == "zip" else ()
+    sol = Solution(out, buffers, {**ready.values, **values}, dense, ready.program, ready.n_times, axes, zipped)
     _report(sol, throw)
     return sol
 
@@ -114,10 +121,12 @@ def ensemble(
 def _arrays(model: CompiledSystem, over: Mapping[Any, Any] | None) -> dict[str, Any]:
     """Names of the System with arrays that have an axis more than the name."""
     made: dict[str, Any] = {}
+    if over is not None and not isinstance(over, Mapping):
+        raise SolveError(f'over is a dict from name to an array, such as {{"k": jnp.linspace(0, 1, 10)}}, not {type(over).__name__}.')
     for key, value in (over or {}).items():
         name = _name(model, key)
         place = _place(model, name)
-        value = value if isinstance(value, jax.Array) else np.asarray(value, float)
+        value = _real(name, value)
         expected = place.shape if place is not None else np.shape(model.layout.functions[name].value)
         if value.ndim != len(expected) + 1 or value.shape[1:] != expected or value.shape[0] == 0:
             raise SolveError(
@@ -132,6 +141,19 @@ def _arrays(model: CompiledSystem, over: Mapping[Any, Any] | None) -> dict[str, 
     return made
 
 
+def _real(name: str, value: Any) -> Any:
+    """An array of real numbers: of JAX where it was, or where tracers are in a list."""
+    if isinstance(value, list | tuple) and any(isinstance(v, jax.Array) for v in value):
+        value = jnp.stack([jnp.asarray(v) for v in value])
+    try:
+        made = value if isinstance(value, jax.Array) else np.asarray(value)
+        if made.dtype.kind in "USc" or jnp.issubdtype(made.dtype, jnp.complexfloating):
+            raise ValueError
+        return made if isinstance(made, jax.Array) else made.astype(float)
+    except (TypeError, ValueError):
+        raise SolveError(f"over['{name}'] does not hold real numbers. Write over={{\"{name}\": jnp.linspace(low, high, 10)}}.") from None
+
+
 def _name(model: CompiledSystem, key: Any) -> str:
     name = name_of(key)
     if name not in model.layout.states and name not in model.layout.params and name not in model.layout.functions:
@@ -140,6 +162,30 @@ def _name(model: CompiledSystem, key: Any) -> str:
     if name in model.layout.functions and model.layout.functions[name].kind == "neural":
         raise SolveError(f"'{name}' is a network: its weights cannot run over lanes here. Write jax.vmap(lambda w: sci.solve(...))(weights).")
     return name
+
+
+def _shared(word: str, given: Any, over: Mapping[str, Any]) -> dict[Any, Any]:
+    """What all lanes share, if no lane has a value of its own for it."""
+    given = by_name(given, lambda key: key)
+    for key in given:
+        if name_of(key) in over:
+            raise SolveError(f"'{name_of(key)}' is in over and in {word}: it differs from lane to lane, or all lanes share it. Leave one out.")
+    return given
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    known = set(inspect.signature(prepare).parameters) - {"model"}
+    for name in options:
+        if name not in known:
+            raise TypeError(f"sci.ensemble has no option '{name}'. {nearest(name, sorted(known))}")
+
+
+def _devices(devices: Sequence[Any] | None) -> list[Any]:
+    if devices is None:
+        return jax.devices()
+    if isinstance(devices, str) or not devices or not all(isinstance(d, jax.Device) for d in devices):
+        raise SolveError(f'devices={devices!r}: give devices of JAX, such as jax.devices() or jax.devices("cpu")[:2].')
+    return list(devices)
 
 
 def _place(model: CompiledSystem, name: str) -> Place | None:
@@ -167,10 +213,11 @@ def _combined(over: dict[str, Any], combine: str) -> Combined:
 
 
 def _with_paths(model: CompiledSystem, paths: int, shape: tuple, columns: dict[str, Any], axes: tuple[str, ...]) -> Combined:
+    if _whole(paths) is None or paths < 1:
+        raise SolveError(f"paths={paths!r}: give a positive whole number.")
+    paths = operator.index(paths)
     if model.noise.kind == "none":
         raise SolveError(f"paths={paths} needs noise, and System '{model.system.name}' has none: every path would be the same. Leave paths out.")
-    if not isinstance(paths, int) or paths < 1:
-        raise SolveError(f"paths={paths!r}: give a positive whole number.")
     repeat = jnp.repeat if any(isinstance(v, jax.Array) for v in columns.values()) else np.repeat
     return (*shape, paths), {n: repeat(v, paths, axis=0) for n, v in columns.items()}, (*axes, "path")
 
@@ -178,16 +225,25 @@ def _with_paths(model: CompiledSystem, paths: int, shape: tuple, columns: dict[s
 def _chunk(chunk: int | None, lanes: int) -> int:
     if chunk is None:
         return min(CHUNK if jax.default_backend() == "cpu" else CHUNK_GPU, lanes)
-    if not isinstance(chunk, int) or not 1 <= chunk <= lanes:
+    whole = _whole(chunk)
+    if whole is None or not 1 <= whole <= lanes:
         raise SolveError(f"chunk={chunk!r} does not fit a batch of {lanes} lanes: give a whole number from 1 to {lanes}, or leave it out.")
-    return chunk
+    return whole
+
+
+def _whole(number: Any) -> int | None:
+    """A whole number of any kind; None for anything else."""
+    try:
+        return None if isinstance(number, bool) else operator.index(number)
+    except TypeError:
+        return None
 
 
 # -- running -----------------------------------------------------------------------------
 
 
-def _run(ready: Prepared, columns: dict[str, Any], keys: Any, lanes: int, chunk: int, devices: list[Any], progress: bool) -> tuple[Any, Any, Any]:
-    """(packed solutions, packed numbers, dense solutions), one row a lane."""
+def _run(ready: Prepared, columns: dict[str, Any], keys: Any, lanes: int, chunk: int, devices: list[Any], progress: bool) -> tuple[Any, ...]:
+    """(packed solutions, packed numbers, data of the lanes, dense solutions), one row a lane."""
     count = -(-lanes // chunk)
     devices = devices[: max(1, min(len(devices), count))]
     count = -(-count // len(devices)) * len(devices)
@@ -233,7 +289,7 @@ def _runner(program: Program, names: tuple[str, ...], chunk: int, devices: tuple
             at = (program.p_at if name in program.model.layout.params else program.y_at) + place.offset
             buffer = jax.lax.dynamic_update_slice(buffer, jnp.asarray(value, buffer.dtype).reshape(-1), (at,))
         out, dense = program.run(buffer, values, key)
-        return out, (buffer, values), dense
+        return out, buffer, {name: values[name] for name in over if name in values}, dense
 
     def chunks(buffer: Any, values: Any, over: Any, keys: Any) -> Any:
         buffer = jnp.asarray(buffer, program.options.dtype)
@@ -248,11 +304,6 @@ def _runner(program: Program, names: tuple[str, ...], chunk: int, devices: tuple
     return made
 
 
-def _solution(ready: Prepared, shape: tuple, axes: tuple[str, ...], zipped: tuple[str, ...], out: Any, given: Any, dense: Any) -> Solution:
-    out, (buffers, values), dense = jax.tree.map(lambda v: v.reshape(*shape, *v.shape[1:]), (out, given, dense))
-    return Solution(out, buffers, values, dense, ready.program, ready.n_times, axes, zipped)
-
-
 def _report(sol: Solution, throw: bool) -> None:
     """How many lanes failed and why, once, where the numbers are known."""
     if isinstance(sol._out, jax.core.Tracer):
@@ -263,13 +314,21 @@ def _report(sol: Solution, throw: bool) -> None:
         return
     told = " ".join(f"{n} lanes: {s}" if n > 1 else f"1 lane: {s}" for s, n in failed.items())
     first = np.unravel_index(int(np.argmax(np.asarray(sol._tail("status")) != 0)), sol.successful.shape)
-    where = ", ".join(f"{name}={value:g}" for name, value in sol.lane(tuple(map(int, first))).items())
+    where = _where(sol, tuple(map(int, first)))
     message = (
         f"{sum(failed.values())} of {sol.successful.size} lanes of the ensemble of System '{sol.system.name}' failed, the first with {where}. {told}"
     )
     if throw:
         raise SolveError(f"{message} Look at that one alone with sci.solve, which says where it stopped.")
     warnings.warn(f"{message} What they did not reach is NaN; sol.successful tells which.", stacklevel=3)
+
+
+def _where(sol: Solution, index: tuple[int, ...]) -> str:
+    """`k=0.5, path=3`; where the lanes have arrays, the number of the lane."""
+    given, states = sol.lane(index), sol.model.layout.states
+    numbers = {f"{name}(0)" if name in states else name: v for name, v in given.items() if np.ndim(v) == 0}
+    numbers = numbers if len(numbers) == len(given) else dict(zip(sol.axes, index, strict=True)) | numbers
+    return ", ".join(f"{name}={value:g}" for name, value in numbers.items())
 
 
 __all__ = ["ensemble"]

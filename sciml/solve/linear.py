@@ -85,20 +85,21 @@ def _times(matrix: Any, vector: Any) -> Any:
 
 
 def inverse(matrix: Any) -> Any:
-    """The inverse by Gauss and Jordan's elimination without pivoting; NaN where a pivot is lost in its row."""
+    """The inverse by Gauss and Jordan's elimination without pivoting; NaN where the entries of a row grow too much."""
     index = np.arange(matrix.shape[-1])
     rows = jnp.max(jnp.abs(matrix), axis=1)
 
     def column(k: Any, state: tuple[Any, Any]) -> tuple[Any, Any]:
-        a, smallest = state
+        a, growth = state
         here, row, below = index == k, a[k], a[:, k]
+        growth = jnp.maximum(growth, jnp.max(jnp.where(index >= k, jnp.abs(row), 0.0)) / rows[k])
         pivot = row[k]
         scaled = jnp.where(here, 1.0, row) / pivot
         reduced = jnp.where(here[:, None] | here[None, :], 0.0, a) - jnp.where(here, -1.0, below)[:, None] * scaled[None, :]
-        return reduced, jnp.minimum(smallest, jnp.abs(pivot) / rows[k])
+        return reduced, growth
 
-    a, smallest = jax.lax.fori_loop(0, len(index), column, (matrix, jnp.full((), jnp.inf, matrix.dtype)))
-    return jnp.where(smallest >= jnp.finfo(matrix.dtype).eps ** 0.45, a, jnp.nan)
+    a, growth = jax.lax.fori_loop(0, len(index), column, (matrix, jnp.zeros((), matrix.dtype)))
+    return jnp.where(growth <= jnp.finfo(matrix.dtype).eps ** -0.45, a, jnp.nan)
 
 
 def pivoted_inverse(matrix: Any) -> Any:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 _SMALLEST = 1 / 64  # fraction of a Newton correction
+_FARTHEST = 10.0  # Newton correction, relative to the state
 _GROWTH = 10.0  # of the step of pseudo time
 _NEAR = 1e-4  # correction at which Newton's method takes over
 _MANY = 10  # steps of pseudo time for one of Newton's method
@@ -86,17 +87,19 @@ def newton(residual: Any, y: Any, scale: Any, max_steps: int, skip: Any) -> _New
         weight = jnp.abs(s.y) + scale
         length = _norm(correction / weight)
 
+        longest = jnp.minimum(1, _FARTHEST / jnp.max(jnp.abs(correction) / weight))
+
         def shorter(share: Any) -> Any:
             following = solve(residual(s.y + share * correction))
-            return ~(_norm(following / weight) <= (1 - share / 4) * length) & (share >= _SMALLEST)
+            return ~(_norm(following / weight) <= (1 - share / 4) * length) & (share >= _SMALLEST * longest)
 
-        share = jax.lax.while_loop(shorter, lambda share: share / 2, jnp.ones((), y.dtype))
+        share = jax.lax.while_loop(shorter, lambda share: share / 2, longest)
         exact = jnp.all(jnp.abs(f) <= 10 * jnp.finfo(y.dtype).eps * size)
         small = jnp.all(jnp.abs(correction) <= tolerance(s.y, scale))
         found = (small | exact) & jnp.all(jnp.isfinite(f))
         moved = s.y + jnp.where(found, 1.0, share).astype(y.dtype) * correction
         sound = jnp.all(jnp.isfinite(moved))
-        failed = ~found & ((share < _SMALLEST) | ~sound)
+        failed = ~found & ((share < _SMALLEST * longest) | ~sound)
         return _Newton(jnp.where(sound & ~failed, moved, s.y), found, failed, s.steps + 1)
 
     start = _Newton(y, skip, jnp.asarray(False), jnp.asarray(0, jnp.int32))
@@ -109,23 +112,26 @@ def transient(residual: Any, mass: Any, y: Any, scale: Any, bounds: tuple[Any, A
 
     def body(s: _Transient) -> _Transient:
         f, jacobian, _ = sizes(residual, s.y)
-        step = _factorised(mass / s.delta - jacobian)(f)
+        solve = _factorised(mass / s.delta - jacobian)
+        step = solve(f)
         moved = s.y + step
-        sound = jnp.all(jnp.isfinite(moved)) & jnp.all(jnp.isfinite(residual(moved))) & inside(moved, bounds, scale)
+        left = residual(moved)
+        error = solve(left - mass @ step / s.delta)  # of the linear model of an implicit Euler step
+        sound = jnp.all(jnp.isfinite(moved)) & inside(moved, bounds, scale) & (_norm(error / scale) <= _norm(step / scale))
         speed = _norm(step / scale) / s.delta
-        longer = s.delta * jnp.clip(s.speed / speed, 1 / _GROWTH, _GROWTH)
-        delta = jnp.where(sound, jnp.where(jnp.isfinite(longer), longer, _GROWTH * s.delta), s.delta / 4)
+        ratio = jnp.where(s.speed > 0, s.speed, speed) / speed  # the first step has none before it
+        longer = s.delta * jnp.clip(ratio, 1 / _GROWTH, _GROWTH)
+        delta = jnp.where(sound, jnp.where(speed > 0, longer, _GROWTH * s.delta), s.delta / 4)
         correction = _factorised(jacobian)(f)
         near = jnp.all(jnp.abs(correction) <= _NEAR * (jnp.abs(s.y) + _NEAR * scale))
-        largest = float(jnp.finfo(y.dtype).max) ** 0.5
-        return _Transient(
-            jnp.where(sound & ~near, moved, s.y), jnp.minimum(delta, largest), jnp.where(sound, speed, s.speed), near, s.steps + 1
-        )  # fmt: skip
+        moved, speed = jnp.where(sound & ~near, moved, s.y), jnp.where(sound, speed, s.speed)
+        return _Transient(moved, jnp.minimum(delta, largest), speed, near, s.steps + 1)
 
+    largest = float(jnp.finfo(y.dtype).max) ** 0.5
     rates = _norm(jnp.where(dynamic, residual(y), 0) / scale)
     delta = 0.1 * jnp.maximum(_norm(y / scale), 1e-3) / jnp.where(rates > 0, rates, 1)
     delta = jnp.where(jnp.isfinite(delta), delta, 1).astype(y.dtype)
-    start = _Transient(y, delta, jnp.zeros((), y.dtype) + jnp.nan, skip, jnp.asarray(0, jnp.int32))
+    start = _Transient(y, delta, jnp.zeros((), y.dtype), skip, jnp.asarray(0, jnp.int32))
     return jax.lax.while_loop(lambda s: ~s.near & (s.steps < max_steps), body, start)
 
 
@@ -136,7 +142,7 @@ def isolated(residual: Any, y: Any, scale: Any) -> Any:
     _, singular, right = jnp.linalg.svd(jnp.where(jnp.isfinite(scaled), scaled, 0))
     regular = singular[-1] > max(y.size, 10) * jnp.finfo(y.dtype).eps * singular[0]
     direction = columns * right[-1]
-    length = 1 / jnp.max(jnp.abs(direction) / tolerance(y, scale))
+    length = 4 / jnp.max(jnp.abs(direction) / tolerance(y, scale))
     ahead = jax.jvp(residual, (y + length * direction,), (direction,))[1]
     here = jacobian @ direction
     return regular & (_norm(rows * here) > _norm(rows * (ahead - here)))

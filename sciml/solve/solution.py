@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..codegen import CompiledSystem, Point
+from ..codegen import CompiledSystem, Point, function_value
 from ..errors import NameUnknown, SolveError, nearest
 from ..system import System, latex, latex_name, name_of, text
 from .program import TAIL, Program, within
@@ -102,10 +102,16 @@ class Solution:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """Names of the batch axes, outermost first: those of `sciml.ensemble`, or "batch", "batch1", ... under `vmap`."""
+        """Names of the batch axes, outermost first: "batch", "batch1", ... those of `vmap`, then those of `sciml.ensemble`."""
         count = self._flat.ndim - 1
-        named = self._axes if len(self._axes) == count else ()
-        return named or tuple("batch" + (str(i) if i else "") for i in range(count))
+        named = self._axes if len(self._axes) <= count else ()
+        return *("batch" + (str(i) if i else "") for i in range(count - len(named))), *named
+
+    def _along(self) -> list[tuple[str, ...]]:
+        """For each batch axis, the names of what runs over it."""
+        axes = self.axes
+        first = len(axes) - len(self._axes)
+        return [self._zipped if i == first and self._zipped else (axis.removesuffix("(0)"),) for i, axis in enumerate(axes)]
 
     @property
     def status(self) -> Any:
@@ -149,8 +155,11 @@ class Solution:
         if choice.name != "auto" or not self._program.native:
             return choice.reason
         stiff = self._count("stiff")
-        if not isinstance(stiff, int):
+        if not self._concrete:
             return choice.reason
+        if not isinstance(stiff, int):
+            lanes = f"{(stiff > 0).sum()} of {stiff.size} lanes"
+            return f"stiff in {lanes}, rodas5p took {stiff.sum():.0f} of {steps.sum():.0f} steps" if stiff.any() else "not stiff, tsit5 throughout"
         if stiff == 0:
             return "not stiff, tsit5 throughout"
         return f"stiff, rodas5p took {stiff} of {steps} steps" + (", tsit5 the others" if stiff < steps else "")
@@ -218,9 +227,11 @@ class Solution:
         if self._concrete and not isinstance(times, jax.core.Tracer):
             self._refuse_outside(np.asarray(times))
         times = jnp.asarray(times, self._program.options.dtype)
-        evaluate = _dense_evaluator(self._program)
-        for _ in range(self._flat.ndim - 1):
-            evaluate = jax.vmap(evaluate, in_axes=(0, 0, 0, 0, None))
+        batch = self._flat.ndim - 1
+        evaluate = self._program.evaluators.get(("dense", batch))
+        if evaluate is None:
+            evaluate = jax.jit(_over_lanes(_dense_evaluator(self._program), self.model, batch))
+            self._program.evaluators["dense", batch] = evaluate
         out = evaluate(self._out, self._dense, self._buffer, self._values, jnp.atleast_1d(times))
         return Solution(out, self._buffer, self._values, self._dense, self._program, len(times) if times.ndim else None, self._axes, self._zipped)
 
@@ -250,13 +261,20 @@ class Solution:
             return self.to_xarray().to_dataframe()
         columns: dict[str, Any] = {}
         for name in self.quantities():
-            value = np.asarray(self[name])
+            value = self._series(name)
             if value.ndim == 1:
                 columns[name] = value
             else:
                 for index in np.ndindex(*value.shape[1:]):
                     columns[f"{name}[{','.join(map(str, index))}]"] = value[(slice(None), *index)]
-        return pd.DataFrame(columns, index=pd.Index(np.asarray(self.t), name="t"))
+        return pd.DataFrame(columns, index=pd.Index(self._times, name="t"))
+
+    def _series(self, key: Any) -> np.ndarray:
+        """`sol[key]` with a time axis, also at one time and for what does not depend on time."""
+        value, at, expression = np.asarray(self[key]), self._flat.ndim - 1, self._expression(key)
+        if self._n_times and (isinstance(expression, str) or _varies(self.model, expression)):
+            return value
+        return np.repeat(np.expand_dims(value, at), self._length, axis=at)
 
     def to_xarray(self, batch: Sequence[str] | str = ()) -> "xr.Dataset":
         """A Dataset: one variable per unknown and observed quantity, with units and descriptions as attributes.
@@ -274,13 +292,14 @@ class Solution:
             raise SolveError(f"This Solution has {axes} batch axes, not {len(names)}: to_xarray(batch={names[:axes]}).")
         names += self.axes[len(names) :]
         time = np.asarray(self._times)
-        same = axes == 0 or bool((time == time.reshape(-1, time.shape[-1])[0]).all())
-        coordinates: dict[str, Any] = {"t": time.reshape(-1, time.shape[-1])[0]} if same else {"time": ((*names, "t"), time)}
+        rows = time.reshape(-1, time.shape[-1])
+        longest = rows[np.argmax(np.isfinite(rows).sum(axis=1))]  # a lane that failed has NaN for what it did not reach
+        same = axes == 0 or bool(((rows == longest) | ~np.isfinite(rows)).all() and self._program.options.saving != "steps")
+        coordinates: dict[str, Any] = {"t": longest} if same else {"time": ((*names, "t"), time)}
         coordinates.update(self._batch_values(names))
         variables = {}
         for name, symbol in self.quantities().items():
-            value = np.asarray(self[name])
-            value = value if self._n_times else np.expand_dims(value, axes)
+            value = self._series(name)
             inner = [f"{name}_{i}" for i in range(value.ndim - axes - 1)]
             d = declaration_of(symbol)
             attributes = {"units": d.unit, "description": d.description} if d is not None else {"long_name": text(symbol)}
@@ -292,32 +311,45 @@ class Solution:
         return made
 
     def _batch_values(self, names: Sequence[str]) -> dict[str, Any]:
-        """The values of parameters and initial values along the axes of an ensemble."""
+        """The numbers along the axes of an ensemble."""
         made: dict[str, Any] = {}
-        for i, (axis, called) in enumerate(zip(self.axes, names, strict=True)):
-            for name in self._zipped if i == 0 and self._zipped else (axis.removesuffix("(0)"),):
+        for i, (axis, called, over) in enumerate(zip(self.axes, names, self._along(), strict=True)):
+            for name in over:
                 value = self._given(name)
-                if value is not None:
-                    along = value[tuple(slice(None) if j == i else 0 for j in range(len(names)))]
+                if value is not None and value.ndim == len(names):
+                    along = value[tuple(slice(None) if j == i else slice(0, 1) for j in range(len(names)))]
                     own = f"{name}(0)" if name in self.model.layout.states else name
-                    made[called if own == axis else own] = (called, along)
+                    if (value == along).all():
+                        made[called if own == axis else own] = (called, along.reshape(-1))
         return made
 
-    def lane(self, index: tuple[int, ...]) -> dict[str, Any]:
-        """What one lane of an ensemble was given: numbers by name, and the number of its path."""
+    def lane(self, index: int | tuple[int, ...]) -> dict[str, Any]:
+        """What one lane of an ensemble was given: numbers and arrays by name, and the number of its path.
+
+        `sci.solve` of that lane alone takes them as `params=` and `initial=`.
+        """
+        index = index if isinstance(index, tuple) else (index,)
+        if len(index) != len(self.axes):
+            raise SolveError(f"This Solution has the batch axes {self.axes}: sol.lane{(0,) * len(self.axes)}.")
         found: dict[str, Any] = {}
-        for i, axis in enumerate(self.axes):
-            for name in self._zipped if i == 0 and self._zipped else (axis.removesuffix("(0)"),):
+        for i, over in enumerate(self._along()):
+            for name in over:
                 value = self._given(name)
-                found[name] = index[i] if value is None else float(value[index])
+                own = index[i] if value is None else value[index]
+                found[name] = own if np.ndim(own) else own.item() if isinstance(own, np.generic) else own
         return found
 
     def _given(self, name: str) -> Any:
-        """A scalar parameter or initial value in every lane; None for anything else."""
+        """A parameter, an initial value or data in every lane; None for anything else."""
         layout, program = self.model.layout, self._program
+        if name in layout.functions:
+            return np.asarray(self._values[name])
         places, offset = (layout.params, program.p_at) if name in layout.params else (layout.states, program.y_at)
         place = places.get(name)
-        return None if place is None or place.shape else np.asarray(self._buffer)[..., offset + place.offset]
+        if place is None:
+            return None
+        buffer = np.asarray(self._buffer)
+        return buffer[..., offset + place.offset : offset + place.end].reshape(*buffer.shape[:-1], *place.shape)
 
     def to_netcdf(self, path: Any) -> None:
         """Writes `to_xarray()` as netCDF; `xarray.open_dataset(path)` reads it back."""
@@ -385,9 +417,26 @@ def _evaluator(program: Program, expression: Any, batch: int) -> Callable[..., A
         times, states = jnp.asarray(times, buffer.dtype), jnp.asarray(states, buffer.dtype)
         return jax.vmap(one)(times, states) if varies else one(times[0], states[0])
 
-    for _ in range(batch):
-        over_time = jax.vmap(over_time)
-    return over_time
+    return _over_lanes(over_time, model, batch)
+
+
+def _over_lanes(one: Callable[..., Any], model: CompiledSystem, batch: int) -> Callable[..., Any]:
+    """`one(a, b, buffer, values, ...)` for all lanes of a batch. What follows the values is shared.
+
+    Networks and data that the lanes share have fewer axes than the batch: those of an outer `vmap`.
+    """
+
+    def mapped(values: Any, level: int) -> Any:
+        own = {name: function_value(model.layout.functions[name]) for name in values}
+        return jax.tree.map(lambda v, o: 0 if np.ndim(v) - np.ndim(o) > level else None, values, own)
+
+    def all_lanes(a: Any, b: Any, buffer: Any, values: Any, *shared: Any) -> Any:
+        over = one
+        for level in reversed(range(batch)):
+            over = jax.vmap(over, in_axes=(0, 0, 0, mapped(values, level), *(None for _ in shared)))
+        return over(a, b, buffer, values, *shared)
+
+    return all_lanes
 
 
 def _dense_evaluator(program: Program) -> Callable[..., Any]:
