@@ -4,6 +4,7 @@ from .ensemble import ensemble
 from .implicit import implicit
 from .linearize import Linearization, linearize
 from .program import Options, Program
+from .rosenbrock import Rodas5P, Rosenbrock23
 from .solution import Solution
 from .solve import solve
 from .solvers import ADJOINTS, SOLVERS
@@ -16,6 +17,8 @@ __all__ = [
     "Linearization",
     "Options",
     "Program",
+    "Rodas5P",
+    "Rosenbrock23",
     "Solution",
     "Status",
     "SteadyState",

@@ -174,7 +174,8 @@ class Engine:
         return _Carry(
             tau=zero, y=y, f0=f0, dtau=dtau, rejected=jnp.asarray(False),
             status=status, steps=number, accepted=number, worst=number, stiff=stiff, stiff_steps=number, spectrum=spectrum,
-            until=number, forced=number, evidence=number, patience=jnp.full((), PATIENCE, jnp.int32), ys=jnp.full((len(times), n), jnp.nan, dtype), saved=number,
+            until=number, forced=number, evidence=number,
+            patience=jnp.full((), PATIENCE, jnp.int32), ys=jnp.full((len(times), n), jnp.nan, dtype), saved=number,
             rows=rows, mesh=mesh,
         )  # fmt: skip
 

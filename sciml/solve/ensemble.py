@@ -12,7 +12,7 @@ import inspect
 import math
 import operator
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -36,14 +36,14 @@ def ensemble(
     system: Any,
     *,
     t_span: Any,
-    over: Mapping[Any, Any] | None = None,
+    over: Any = None,
     combine: str = "zip",
-    paths: int | None = None,
+    paths: Any = None,
     params: Any = None,
     initial: Any = None,
     key: Any = None,
-    chunk: int | None = None,
-    devices: Sequence[Any] | None = None,
+    chunk: Any = None,
+    devices: Any = None,
     progress: bool = False,
     throw: bool = False,
     **options: Any,
@@ -118,7 +118,7 @@ def ensemble(
 # -- what runs over what ---------------------------------------------------------------
 
 
-def _arrays(model: CompiledSystem, over: Mapping[Any, Any] | None) -> dict[str, Any]:
+def _arrays(model: CompiledSystem, over: Any) -> dict[str, Any]:
     """Names of the System with arrays that have an axis more than the name."""
     made: dict[str, Any] = {}
     if over is not None and not isinstance(over, Mapping):
@@ -129,16 +129,21 @@ def _arrays(model: CompiledSystem, over: Mapping[Any, Any] | None) -> dict[str, 
         value = _real(name, value)
         expected = place.shape if place is not None else np.shape(model.layout.functions[name].value)
         if value.ndim != len(expected) + 1 or value.shape[1:] != expected or value.shape[0] == 0:
-            raise SolveError(
-                f"over['{name}'] has shape {value.shape}: the first axis runs over the lanes, what follows is the shape {expected} of '{name}'. "
-                f'Write over={{"{name}": jnp.linspace(low, high, 10)}}.'
-                if not expected
-                else f"over['{name}'] has shape {value.shape}: the first axis runs over the lanes, what follows is the shape {expected} of '{name}'."
-            )
+            raise SolveError(_misshapen(name, value.shape, expected))
         if not isinstance(value, jax.core.Tracer) and not np.isfinite(value).all():
             raise SolveError(f"over['{name}'] holds NaN or infinite numbers. Give finite ones.")
         made[name] = value
     return made
+
+
+def _misshapen(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    if not expected:
+        mended = f'over={{"{name}": jnp.linspace(low, high, 10)}}'
+        return f"over['{name}'] has shape {shape}, and '{name}' is a scalar: give one number for each lane, {mended}."
+    lanes = ", ".join(map(str, ("lanes", *expected)))
+    return (
+        f"over['{name}'] has shape {shape}, and '{name}' has shape {expected}: give an array of shape ({lanes}), the first axis runs over the lanes."
+    )
 
 
 def _real(name: str, value: Any) -> Any:
@@ -164,12 +169,12 @@ def _name(model: CompiledSystem, key: Any) -> str:
     return name
 
 
-def _shared(word: str, given: Any, over: Mapping[str, Any]) -> dict[Any, Any]:
+def _shared(word: str, given: Any, over: Mapping[str, Any]) -> dict[str, Any]:
     """What all lanes share, if no lane has a value of its own for it."""
-    given = by_name(given, lambda key: key)
-    for key in given:
-        if name_of(key) in over:
-            raise SolveError(f"'{name_of(key)}' is in over and in {word}: it differs from lane to lane, or all lanes share it. Leave one out.")
+    given = by_name(given, name_of)
+    for name in given:
+        if name in over:
+            raise SolveError(f"'{name}' is in over and in {word}: it differs from lane to lane, or all lanes share it. Leave one out.")
     return given
 
 
@@ -180,7 +185,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
             raise TypeError(f"sci.ensemble has no option '{name}'. {nearest(name, sorted(known))}")
 
 
-def _devices(devices: Sequence[Any] | None) -> list[Any]:
+def _devices(devices: Any) -> list[Any]:
     if devices is None:
         return jax.devices()
     if isinstance(devices, str) or not devices or not all(isinstance(d, jax.Device) for d in devices):
@@ -212,7 +217,7 @@ def _combined(over: dict[str, Any], combine: str) -> Combined:
     return shape, {n: v[i] for (n, v), i in zip(over.items(), index, strict=True)}, tuple(over)
 
 
-def _with_paths(model: CompiledSystem, paths: int, shape: tuple, columns: dict[str, Any], axes: tuple[str, ...]) -> Combined:
+def _with_paths(model: CompiledSystem, paths: Any, shape: tuple, columns: dict[str, Any], axes: tuple[str, ...]) -> Combined:
     if _whole(paths) is None or paths < 1:
         raise SolveError(f"paths={paths!r}: give a positive whole number.")
     paths = operator.index(paths)
@@ -222,7 +227,7 @@ def _with_paths(model: CompiledSystem, paths: int, shape: tuple, columns: dict[s
     return (*shape, paths), {n: repeat(v, paths, axis=0) for n, v in columns.items()}, (*axes, "path")
 
 
-def _chunk(chunk: int | None, lanes: int) -> int:
+def _chunk(chunk: Any, lanes: int) -> int:
     if chunk is None:
         return min(CHUNK if jax.default_backend() == "cpu" else CHUNK_GPU, lanes)
     whole = _whole(chunk)
@@ -255,13 +260,13 @@ def _run(ready: Prepared, columns: dict[str, Any], keys: Any, lanes: int, chunk:
     run = _runner(ready.program, tuple(columns), chunk, tuple(devices))
     pieces = ({n: cut(v) for n, v in columns.items()}, None if keys is None else cut(keys))
     if progress and not isinstance(ready.buffer, jax.core.Tracer):
-        parts = _in_slabs(run, ready, pieces, count, len(devices), lanes)
+        parts = _in_slabs(run, ready, pieces, count, len(devices), lanes, chunk)
     else:
         parts = run(jnp.asarray(ready.buffer), ready.values, *pieces)
     return jax.tree.map(lambda v: v.reshape(count * chunk, *v.shape[2:])[:lanes], parts)
 
 
-def _in_slabs(run: Any, ready: Prepared, pieces: Any, count: int, devices: int, lanes: int) -> Any:
+def _in_slabs(run: Any, ready: Prepared, pieces: Any, count: int, devices: int, lanes: int, chunk: int) -> Any:
     from tqdm.auto import tqdm
 
     step = max(1, count // devices // _SLABS) * devices
@@ -270,7 +275,7 @@ def _in_slabs(run: Any, ready: Prepared, pieces: Any, count: int, devices: int, 
         for begin in starts:
             slab = jax.tree.map(lambda v: v[np.minimum(np.arange(begin, begin + step), count - 1)], pieces)  # noqa: B023
             done.append(jax.block_until_ready(run(jnp.asarray(ready.buffer), ready.values, *slab)))
-            bar.update(min(step * lanes // count, lanes - bar.n))
+            bar.update(min((begin + step) * chunk, lanes) - bar.n)
     return jax.tree.map(lambda *v: jnp.concatenate(v)[:count], *done)
 
 

@@ -12,6 +12,7 @@ from .solution import Solution
 from .status import CONTRADICTION, NO_START, NONFINITE, SINGULAR, sentence_of
 
 _MAX_STEPS, _TOO_SMALL, _NEWTON = 1, 2, 4
+_HUGE = 1e12
 
 
 def failure(sol: Solution, key: Any) -> SolveError:
@@ -41,10 +42,13 @@ def _on_the_way(sol: Solution, program: Program, code: int, key: Any) -> str:
         return f"{seen} {held}"
     equation = f"the equation of '{name}'" if own[worst] else f"the algebraic equation that determines '{name}'"
     stiff = "loosen rtol and atol" if program.choice.row.implicit or program.choice.name == "auto" else 'or, if it is stiff, write solver="auto"'
+    nonfinite = f"Check {equation} for a division by zero or a root or logarithm of a negative number."
+    if abs(y[worst]) > _HUGE:
+        nonfinite = f"It grows without bound: shorten t_span to end before t={time:g}, or check {equation}."
     cure = {
         _MAX_STEPS: f"Allow more, sci.solve(..., max_steps={10 * program.options.max_steps}), {stiff}.",
         _TOO_SMALL: f"Shorten t_span to end before t={time:g}, or check {equation}.",
-        NONFINITE: f"Check {equation} for a division by zero or a root or logarithm of a negative number.",
+        NONFINITE: nonfinite,
         _NEWTON: 'Try a smaller rtol, or a solver without Newton iterations, solver="rodas5p".',
     }.get(code, "Try another solver.")
     return f"{seen} {cure}"

@@ -25,6 +25,7 @@ from ..system import text
 from .linear_point import input_names, output_expressions, point_of, state_in_words
 from .numbers import by_name, is_traced
 from .rest import equilibrated
+from .solution import Solution
 from .stability import plotted, sentence, shown, tables
 from .steady_failure import component, refuse_noise
 
@@ -75,13 +76,13 @@ def linearize(
     model = compile(system)
     refuse_noise(model)
     given = by_name(params, model.layout.check_param)
-    spec = _spec_for(model, input_names(model, inputs), output_expressions(model, outputs), frozenset(given))
+    settled = frozenset(given) | (at._program.options.given_params if isinstance(at, Solution) else frozenset())
+    spec = _spec_for(model, input_names(model, inputs), output_expressions(model, outputs), settled)
     t, y, p, values = point_of(model, at, given, time)
     A, B, C, D, rates, reference, laws, fit = spec.jitted(t, y, p, values)
     if not is_traced(fit) and not bool(fit):
-        raise SolveError(
-            f"System '{model.system.name}': the algebraic equations do not determine their unknowns at this point: {state_in_words(model, y)}."
-        )
+        where = state_in_words(model, y)
+        raise SolveError(f"System '{model.system.name}': the algebraic equations do not determine their unknowns at {where}. Take another point.")
     labels = (spec.states, spec.input_names, spec.output_names)
     return Linearization(A, B, C, D, rates, reference, laws, *labels, model.system.name)
 

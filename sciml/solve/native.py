@@ -42,7 +42,7 @@ def engine_of(program: "Program", static: Any) -> Engine:
         tolerances=lambda args: program.tolerances(args[0]),
         times=lambda args: program.save_times(program.split(args[0])),
         differential=model.differential,
-        bounds=bounds_of(program),
+        bounds=program.bounds,
     )
     assert program.choice.row.native is not None
     explicit, stiff = program.choice.row.native

@@ -20,7 +20,7 @@ import numpy as np
 from ..codegen import CompiledSystem, Point
 from .control import LandingSteps, Watched
 from .engine import Steps
-from .native import engine_of, native_run
+from .native import bounds_of, engine_of, native_run
 from .solvers import Choice
 from .start import Start, consistent, misfit, projected, start_of
 from .status import NONFINITE, code_of
@@ -199,6 +199,11 @@ class Program:
     def start(self) -> Start:
         """What is solved for at the start."""
         return start_of(self.model, self.options.given_initial)
+
+    @functools.cached_property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(low, high) of all states, or None where nothing was declared."""
+        return bounds_of(self)
 
     @functools.cached_property
     def nominal(self) -> np.ndarray:

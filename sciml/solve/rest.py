@@ -91,7 +91,7 @@ def newton(residual: Any, y: Any, scale: Any, max_steps: int, skip: Any) -> _New
 
         def shorter(share: Any) -> Any:
             following = solve(residual(s.y + share * correction))
-            return ~(_norm(following / weight) <= (1 - share / 4) * length) & (share >= _SMALLEST * longest)
+            return ~(_norm(following / weight) <= (1 - share / 4) * length) & (share > _SMALLEST * longest)
 
         share = jax.lax.while_loop(shorter, lambda share: share / 2, longest)
         exact = jnp.all(jnp.abs(f) <= 10 * jnp.finfo(y.dtype).eps * size)
@@ -99,7 +99,7 @@ def newton(residual: Any, y: Any, scale: Any, max_steps: int, skip: Any) -> _New
         found = (small | exact) & jnp.all(jnp.isfinite(f))
         moved = s.y + jnp.where(found, 1.0, share).astype(y.dtype) * correction
         sound = jnp.all(jnp.isfinite(moved))
-        failed = ~found & ((share < _SMALLEST * longest) | ~sound)
+        failed = ~found & ((share <= _SMALLEST * longest) | ~sound)
         return _Newton(jnp.where(sound & ~failed, moved, s.y), found, failed, s.steps + 1)
 
     start = _Newton(y, skip, jnp.asarray(False), jnp.asarray(0, jnp.int32))

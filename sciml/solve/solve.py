@@ -14,7 +14,7 @@ from .program import TAIL, Options, Program
 from .solution import Solution
 from .solvers import adjoint_of, choose
 
-_MAX_STEPS, _MAX_STEPS_STORED, _RECORDED = 100_000, 4096, 16_384
+_MAX_STEPS, _MAX_STEPS_DIFFRAX, _MAX_STEPS_STORED, _RECORDED = 1_000_000, 100_000, 4096, 16_384
 
 
 def solve(
@@ -36,8 +36,8 @@ def solve(
 ) -> Solution:
     """Solves a System over a span of time.
 
-    A pure function of all its numbers: `jit`, `vmap` and `grad` work on it (`jvp` and `jacfwd` with
-    `adjoint="forward"`), and calling it again with other numbers does not compile again.
+    A pure function of all its numbers: `jit`, `vmap`, `grad`, `jvp` and `jacfwd` work on it, and
+    calling it again with other numbers does not compile again.
 
     Args:
         system: a System, or what `sciml.compile` gives.
@@ -50,9 +50,11 @@ def solve(
         rtol: relative tolerance; 1e-6 in float64, 1e-4 in float32. For an SDE, rtol or atol makes the step adaptive.
         atol: absolute tolerance, 1e-9 and 1e-6. May be a dict by name; is multiplied by `nominal=` where that is declared.
         dt: a fixed step. An SDE without dt, rtol and atol takes 1000 steps.
-        adjoint: "auto", "checkpoint", "forward", "backsolve", "direct", or a diffrax adjoint.
+        adjoint: "auto" ("discrete" for auto, tsit5, rodas5p and rosenbrock23, "checkpoint" for other solvers), "forward",
+            "backsolve", "direct", or a diffrax adjoint.
         dense: keep what `sol(time)` needs.
-        max_steps: 100000, or 4096 where each step is stored (dense=True, saveat="steps"), or 16384 for derivatives.
+        max_steps: a million (100000 for solvers of diffrax), or 4096 where each step is stored (dense=True, saveat="steps"), or
+            16384 for derivatives.
         throw: raise if the solve fails. Inside a transformation nothing is raised: what was not reached is NaN.
 
     Returns:
@@ -161,10 +163,11 @@ def _program(
     if found is None:
         if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
             raise SolveError(f"max_steps={max_steps!r}: give a positive whole number.")
-        steps = max_steps or (_MAX_STEPS_STORED if dense or saving == "steps" else _MAX_STEPS)
-        options = Options(saving, n_times, dense, fixed, n_atol, steps, max_steps or min(steps, _RECORDED), given_params, given_initial, dtype)
         implicit = next((e.cited for e in model.reduced.equations if e.of is not None), "")
         choice = choose(solver, model.noise.kind, adaptive=not fixed, has_tolerance=toleranced, implicit=implicit)
+        most = _MAX_STEPS_STORED if dense or saving == "steps" else _MAX_STEPS_DIFFRAX if choice.row.native is None else _MAX_STEPS
+        steps = max_steps or most
+        options = Options(saving, n_times, dense, fixed, n_atol, steps, max_steps or min(steps, _RECORDED), given_params, given_initial, dtype)
         found = model.programs[chosen] = Program(model, choice, adjoint_of(adjoint, choice, bool(implicit)), options)
         model.programs.setdefault("kept", []).append((solver, adjoint))  # an id() must not be used again
     return found

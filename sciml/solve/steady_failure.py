@@ -7,6 +7,8 @@ import numpy as np
 
 from ..codegen import CompiledSystem
 from ..errors import SolveError
+from ..errors import at as where
+from ..passes import determined
 from ..symbols import Applied, declaration_of
 from ..system import text
 from .numbers import is_traced
@@ -35,9 +37,10 @@ def frozen_time(model: CompiledSystem, time: Any, cure: str) -> Any:
     for e in model.reduced.equations:
         found = _explicit_time(e.rhs, model)
         if found is not None:
+            name = declaration_of(determined(e)).name
             raise SolveError(
-                f"System '{model.system.name}' holds the time explicitly, through {text(found)} in {e.cited}. Give the time at which to freeze it: "
-                f"{cure}."
+                f"System '{model.system.name}' holds the time explicitly: {text(found)} in the equation of '{name}'{where(e.where)}. "
+                f"Give the time at which to freeze it: {cure}."
             )
     return 0.0
 

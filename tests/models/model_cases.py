@@ -21,9 +21,6 @@ ODES = {
     "pleiades": (1e-11, 1e-12, 1e-8),
     "fitzhugh_nagumo": (1e-10, 1e-12, 1e-9),
     "double_pendulum": (1e-11, 1e-12, 1e-9),
-}
-# Not joined to ODES yet: the stiff solvers and the algebraic equations that these need are being built.
-NEW = {
     "hodgkin_huxley": (1e-10, 1e-12, 1e-8),
     "belousov_zhabotinsky": (1e-11, 1e-12, 1e-6),
     "field_noyes": (1e-8, 1e-10, 1e-6),

@@ -77,7 +77,7 @@ def test_max_steps_reached_names_unknown_time_and_cure():
     with pytest.raises(SolveError) as raised:
         sci.solve(lotka_volterra(), **SPAN, max_steps=5)
     text = str(raised.value)
-    assert "max_steps=50" in text and "kvaerno5" in text and "'x'" in text and "t=" in text
+    assert "max_steps=50" in text and "loosen rtol and atol" in text and "'x'" in text and "t=" in text
 
 
 def test_a_blow_up_names_the_unknown_and_the_time():
@@ -157,10 +157,8 @@ def test_asking_a_solution_for_what_it_has_not():
 
 def test_systems_that_cannot_be_solved_say_so():
     z, w = sci.variables("z w", initial=[1.0, None])
-    with pytest.raises(CompileError, match="cannot be isolated"):
-        sci.solve(sci.System([sci.eq(z.diff(t) ** 2 + z, 1)]), **SPAN)
-    with pytest.raises(CompileError, match="implicitly"):
-        sci.solve(sci.System([sci.eq(z.diff(t), w), sci.eq(w**3 + w, z)]), **SPAN)
+    with pytest.raises(ModelError, match="higher index"):
+        sci.solve(sci.System([sci.eq(z.diff(t), w), sci.eq(z**3 + z, t)]), **SPAN)
     with pytest.raises(ModelError, match="too few equations"):
         sci.solve(sci.System([sci.eq(z.diff(t), w)]), **SPAN)
     with pytest.raises(ModelError, match="needs a System"):
