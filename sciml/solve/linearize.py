@@ -65,13 +65,13 @@ def linearize(
 
     >>> import sciml as sci
     >>> q = sci.variables("q", initial=0.0)
-    >>> k, c, force = sci.parameters("k c force", [4.0, 0.4, 0.0])
+    >>> k, c, force = sci.parameters("k c force", [4.0, 0.5, 0.0])
     >>> spring = sci.System([sci.eq(q.diff(sci.t, 2), -k*q - c*q.diff(sci.t) + force)], initial={q.diff(sci.t): 0.0})
     >>> lin = sci.linearize(spring, at={"q": 0.0}, inputs=[force], outputs=[q])
-    >>> lin.A.tolist(), lin.B.tolist(), lin.C.tolist()
-    ([[0.0, 1.0], [-4.0, -0.4000000059604645]], [[0.0], [1.0]], [[1.0, 0.0]])
+    >>> lin.states, lin.A.tolist(), lin.B.tolist(), lin.C.tolist()
+    (("q'", 'q'), [[-0.5, -4.0], [1.0, 0.0]], [[1.0], [0.0]], [[0.0, 1.0]])
     >>> lin.stable, lin.verdict
-    (True, 'stable focus: deviations die out, the slowest as exp(-0.2*t), turning with 1.99 per time')
+    (True, 'stable focus: deviations die out, the slowest as exp(-0.25*t), turning with 1.98 per time')
     """
     model = compile(system)
     refuse_noise(model)

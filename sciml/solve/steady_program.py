@@ -43,7 +43,6 @@ class SteadyProgram(Program):
         self.traces += 1
         y, code, found = self._found(buffer, values)
         dtype, at = self.options.dtype, jnp.asarray(buffer, self.options.dtype)[0]
-        y = jnp.where(code > 0, jnp.nan, y)
         none = jnp.zeros((), jnp.int32)
         tail = jnp.stack([jnp.asarray(v, dtype) for v in (code, found.steps, found.steps, none, none, found.slow)])
         return jnp.concatenate([y, at[None], tail])
@@ -67,6 +66,7 @@ class SteadyProgram(Program):
         regular = isolated(frozen, y, scale)
         missed = jnp.where(jnp.all(jnp.isfinite(frozen(start))), NO_REST, NONFINITE)
         code = jnp.where((found.found | near) & ~regular, NOT_ISOLATED, jnp.where(found.found, 0, missed)).astype(jnp.int32)
+        y = jnp.where(code > 0, jnp.nan, y)  # before its derivatives are attached: they are then NaN too
         return attach(y, (buffer, arrays), residual, _LINEAR), code, found
 
     def _started(self, buffer: Any, values: Any) -> tuple[Any, Any]:
@@ -131,7 +131,7 @@ class SteadyProgram(Program):
         """(state, right sides, Jacobian) where the search ended. Used to explain a failure."""
 
         def ended(buffer: Any, values: Any) -> Any:
-            y, _, _ = self._found(buffer, values)
+            y = self._found(buffer, values)[2].y
             whole, start = self._started(jnp.asarray(buffer, self.options.dtype), values)
             f, jacobian, _ = sizes(lambda y: self.residual(whole, values, y), y)
             return y, f, jacobian, start, self.residual(whole, values, start)

@@ -219,7 +219,7 @@ def test_solvers_for_explicit_equations_are_refused_by_name(solver):
 
 
 def test_other_options_that_are_refused():
-    with pytest.raises(SolveError, match="There is no solver 'rodas5'. Did you mean 'rodas5p'"):
+    with pytest.raises(SolveError, match=r"There is no solver 'rodas5'\. Did you mean 'rodas5p'"):
         run(cubic(), solver="rodas5")
     for solver in ("auto", "rodas5p"):
         with pytest.raises(SolveError, match="leave out dt="):
@@ -239,7 +239,7 @@ def test_rates_that_no_equation_gives(close):
     x, z = cubic().symbols["x"], cubic().symbols["z"]
     sol = run(cubic(), dense=True)
     close(sol[x.diff(t)], -0.5 * sol[z], rtol=1e-9)
-    with pytest.raises(ModelError, match=r"'z'' is given only implicitly: no equation says.*jax.vmap\(jax.grad\(lambda s: sol\(s\)\[z\]\)\)\(sol.t\)"):
+    with pytest.raises(ModelError, match=r"'z'' is given only implicitly: no equation says.*\(jax.grad\(lambda s: sol\(s\)\[z\]\)\)\(sol.t\)"):
         sol[z.diff(t)]
     slopes = jax.vmap(jax.grad(lambda s: sol(s)[z]))(sol.t)  # as the message says
     close(slopes, 0.25 * sol[x.diff(t)] / (3 * sol[z] ** 2 + 1), rtol=1e-3)

@@ -97,7 +97,7 @@ def test_a_stage_that_is_nan_makes_the_step_shorter(solver, close):
     z = sci.variables("z", initial=1.0)
     system = sci.System([sci.eq(z.diff(t), -2 * sp.sqrt(z))])
     sol = sci.solve(system, t_span=(0, 0.999), solver=solver, saveat=4)
-    close(sol[z], (1 - np.asarray(sol.t)) ** 2, rtol=1e-3, atol=1e-5)
+    close(sol[z], (1 - np.asarray(sol.t)) ** 2, rtol=1e-3, atol=1e-3 if FLOAT32 else 1e-5)
 
 
 def test_bounds_keep_a_state_inside():
@@ -108,14 +108,14 @@ def test_bounds_keep_a_state_inside():
     for solver in NATIVE:
         sol = sci.solve(system, t_span=(0, 5), solver=solver, rtol=1e-2, atol=1e-3, saveat="steps")
         assert float(sol[z].min()) >= 0, solver
-        assert bool((sol.status == sci.Status.successful)), solver
+        assert bool(sol.status == sci.Status.successful), solver
     assert float(sci.solve(system, t_span=(0, 5), solver="rosenbrock23", rtol=1e-2, atol=1e-3, saveat="steps")[q].min()) < 0
 
 
 def test_a_start_outside_the_bounds_is_told():
     z = sci.variables("z", initial=1.0, bounds=(0, 5))
     system = sci.System([sci.eq(z.diff(t), -z)], name="tank")
-    with pytest.raises(SolveError, match=r"'z' starts at -1, outside its bounds=\(0.0, 5.0\).*initial=\{\"z\""):
+    with pytest.raises(SolveError, match=r"'z' starts at -1, outside its bounds .*0.*5.*bounds="):
         sci.solve(system, t_span=(0, 1), initial={"z": -1.0})
 
 
@@ -184,7 +184,7 @@ def test_every_way_to_save_gives_the_same_curve(solver, close):
 @pytest.mark.parametrize("solver", NATIVE)
 def test_backwards(solver, close):
     sol = sci.solve(forced(), t_span=(2.0, 0.0), initial={"z": 1 - np.cos(2.0)}, solver=solver, saveat=np.array([2.0, 1.5, 0.1, 0.0]), dense=True)
-    close(sol["z"], 1 - np.cos(np.array([2.0, 1.5, 0.1, 0.0])), rtol=1e-3, atol=1e-4)
+    close(sol["z"], 1 - np.cos(np.array([2.0, 1.5, 0.1, 0.0])), rtol=1e-3, atol=2e-3 if FLOAT32 else 1e-4)
     close(sol(0.7)["z"], 1 - np.cos(0.7), rtol=1e-3)
 
 

@@ -68,7 +68,14 @@ def test_the_inverse_pivots_or_is_not_finite():
 
 @pytest.mark.parametrize(
     ("n", "rated", "kind"),
-    [(12, True, "written out"), (13, True, inverse), (32, True, inverse), (12, False, pivoted_inverse), (32, False, pivoted_inverse), (33, True, "LAPACK")],
+    [
+        (12, True, "written out"),
+        (13, True, inverse),
+        (32, True, inverse),
+        (12, False, pivoted_inverse),
+        (32, False, pivoted_inverse),
+        (33, True, "LAPACK"),
+    ],
 )
 def test_the_choice_by_size_and_by_rates(n, rated, kind):
     differential = np.ones(n, bool)

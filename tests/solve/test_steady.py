@@ -122,7 +122,7 @@ def test_a_frozen_time(close):
 
 
 def test_continuation_where_newton_runs_away(close):
-    rest = sci.steady_state(bent(), initial={"q": 12.0})
+    rest = sci.steady_state(bent(), initial={"q": 30.0})
     close(rest["q"], 1 + np.arctanh(0.5))
     assert rest.stats["pseudo_transient"] > 0 and "continuation" in rest.stats["solver"]
     assert sci.steady_state(bent()).stats["pseudo_transient"] == 0
@@ -206,7 +206,7 @@ def test_a_bad_option(options, error, says):
     [
         (1, "No steady state was found.*right side of 'x' farthest from zero, 1 at x = .*guess="),
         (x**2 + 1, "No steady state was found"),
-        (sp.exp(-x), "No steady state was found"),
+        (sp.exp(-x), "No steady state was found|singular"),  # in float32 it underflows to a rate of zero
         (sp.log(x - 2), r"The right side of 'x' is nan where the search starts \(x = 1\).*logarithm"),
         (-((x - 2) ** 2), "Jacobian is singular at the steady state x = 2.*along 'x'.*At a fold two steady states meet"),
     ],
