@@ -1,5 +1,5 @@
 # make demo    fit a predator-prey model to the lynx and hare record
-# make test    checks and the whole test suite
+# make test    checks and the test suite      (make slow: the few tests that take minutes)
 # make docs    the documentation site, into site/
 # make bench   every benchmark, with its peers
 PYTHON ?= python3
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test check quick docs bench clean float32
+.PHONY: demo test check quick slow docs bench clean float32
 .DEFAULT_GOAL := help
 
 help:
@@ -36,10 +36,16 @@ check: $(VENV)/installed
 test: check quick float32
 
 quick: $(VENV)/installed
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" tests
+
+slow: $(VENV)/installed
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m slow tests
+
+# The files that would notice a precision: what the others test, float64 has tested.
+FLOAT32 := $(addprefix tests/solve/test_,ode.py sde.py engine.py linear.py methods.py gradients.py solution.py bad_input.py steady.py)
 
 float32: $(VENV)/installed
-	SCIML_TEST_PRECISION=float32 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/solve tests/fit tests/test_examples.py
+	SCIML_TEST_PRECISION=float32 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow" $(FLOAT32) tests/fit tests/test_examples.py
 
 docs: $(VENV)/documented
 	$(BIN)/mkdocs build --strict

@@ -43,6 +43,7 @@ def blocks(page: Path) -> list[Block]:
 def run(page: Path, draw: bool = False) -> None:
     """Runs a page in a namespace of its own; errors show its name and line. `draw` writes its pictures."""
     import matplotlib.pyplot as plt
+from PIL import Image
 
     namespace = {"__name__": page.stem}
     plt.close("all")
@@ -54,6 +55,7 @@ def run(page: Path, draw: bool = False) -> None:
             if draw:
                 block.picture.parent.mkdir(exist_ok=True)
                 plt.gcf().savefig(block.picture, dpi=80)
+                Image.open(block.picture).convert("RGB").quantize(64).save(block.picture, optimize=True)
                 print(f"{block.picture}  {block.picture.stat().st_size // 1024} KB")
         plt.close("all")
 

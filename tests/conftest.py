@@ -1,5 +1,6 @@
 """Every test runs in float64 with strict types and ranks, unless SCIML_TEST_PRECISION=float32."""
 
+import gc
 import os
 from pathlib import Path
 from unittest import mock
@@ -31,6 +32,14 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("sciml", deadline=None, max_examples=30, derandomize=True)
 settings.load_profile("sciml")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs():
+    """Compiled programs leave with their module: a process can map only so many of them."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

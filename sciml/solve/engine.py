@@ -303,7 +303,7 @@ class Engine:
         change = self._going(c) & (evidence >= c.patience)
         return c._replace(
             spectrum=(turned / jnp.where(size > 0, size, 1), mean),
-            stiff=agree(c.stiff & ~change),
+            stiff=agree(self._going(c) & c.stiff & ~change),  # lanes that have finished have no say
             evidence=jnp.where(change, 0, evidence),
             patience=jnp.where(change, 2 * c.patience, c.patience),  # who comes back has to stay longer
         )
