@@ -43,7 +43,7 @@ def blocks(page: Path) -> list[Block]:
 def run(page: Path, draw: bool = False) -> None:
     """Runs a page in a namespace of its own; errors show its name and line. `draw` writes its pictures."""
     import matplotlib.pyplot as plt
-from PIL import Image
+    from PIL import Image
 
     namespace = {"__name__": page.stem}
     plt.close("all")

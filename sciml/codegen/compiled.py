@@ -4,13 +4,11 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from ..data import interpolant
 from ..errors import CompileError, ModelError, NameUnknown, nearest
 from ..passes import (
     PASSES,
@@ -25,12 +23,13 @@ from ..passes import (
     run_passes,
     to_calculus,
 )
-from ..symbols import Declaration, declaration_of, distinct_nodes, t
+from ..symbols import declaration_of, distinct_nodes, t
 from ..system import System, name_of, text
 from .grouped import Grouped, grouped
-from .layout import Layout, Place, checked_shape, layout_of
+from .layout import Layout, Place, layout_of
 from .lower import Tape, lower
 from .sparsity import Sparsity, sparsity_of
+from .values import as_function, filled, flattened, function_value, piece
 
 
 def compile(system: Any) -> "CompiledSystem":
@@ -114,18 +113,18 @@ class CompiledSystem:
 
     def full_params(self, p: Any, given: frozenset[str] = frozenset()) -> Any:
         """The flat parameters with those that are defined by others computed. `given` were set by the caller."""
-        return _filled(p, self.layout.params, given, {}, self._param_leaf(p))
+        return filled(p, self.layout.params, given, {}, self._param_leaf(p))
 
     def initial_state(self, y: Any, p: Any, start: Any, given: frozenset[str] = frozenset()) -> Any:
         """The flat initial state with the values that are expressions computed."""
 
         def leaf(key: tuple[str, str]) -> Any:
-            return start if key[0] == "time" else _piece(y, self.layout.states[key[1]]) if key[0] == "unknown" else self._param_leaf(p)(key)
+            return start if key[0] == "time" else piece(y, self.layout.states[key[1]]) if key[0] == "unknown" else self._param_leaf(p)(key)
 
-        return _filled(y, self.layout.states, given, self.definitions, leaf)
+        return filled(y, self.layout.states, given, self.definitions, leaf)
 
     def _param_leaf(self, p: Any) -> Callable[[tuple[str, str]], Any]:
-        return lambda key: _piece(p, self.layout.params[key[1]])
+        return lambda key: piece(p, self.layout.params[key[1]])
 
     # -- functions of JAX ---------------------------------------------------------
 
@@ -349,12 +348,12 @@ class CompiledSystem:
             if kind == "time":
                 return point.t
             if kind == "unknown":
-                return _piece(point.y, layout.states[name])
+                return piece(point.y, layout.states[name])
             if kind == "function":
                 return point.functions[name]
             if name not in layout.params:  # an array given to sci.dot in an expression asked for afterwards
                 raise NameUnknown(f"System '{self.system.name}' has no '{name}'.")
-            return _piece(point.p, layout.params[name])
+            return piece(point.p, layout.params[name])
 
         return value
 
@@ -381,21 +380,21 @@ class CompiledSystem:
         state = self.flat_state(y) if as_dict else jnp.asarray(y, float)
         p, values, given = self.flat_params(params or {})
         rates = self.rates(Point(jnp.asarray(t, state.dtype), state, self.full_params(p, given), self.functions(values)))
-        return {n: _piece(rates, place) for n, place in self.layout.states.items()} if as_dict else rates
+        return {n: piece(rates, place) for n, place in self.layout.states.items()} if as_dict else rates
 
     def flat_state(self, values: Mapping[Any, Any]) -> Any:
         by_name = {self.layout.check_state(k): v for k, v in values.items()}
         missing = [n for n in self.layout.states if n not in by_name]
         if missing:
             raise ModelError(f"The state needs a value for {', '.join(missing)}.")
-        return _flattened(self.layout.states, by_name)
+        return flattened(self.layout.states, by_name)
 
     def flat_params(self, params: Mapping[Any, Any]) -> tuple[Any, dict[str, Any], frozenset[str]]:
         """(flat vector, function values, names of defined parameters that were set)."""
         by_name = {self.layout.check_param(k): v for k, v in params.items()}
         functions = {n: v for n, v in by_name.items() if n in self.layout.functions}
         given = frozenset(n for n in by_name if n in self.layout.params and self.layout.params[n].derived)
-        return _flattened(self.layout.params, by_name), functions, given
+        return flattened(self.layout.params, by_name), functions, given
 
     def explain(self) -> str:
         """What the compiler did, in words."""
@@ -414,57 +413,6 @@ class CompiledSystem:
         else:
             lines.append(f"lowering: {len(self._lowered.ops)} operations, each sub-expression once")
         return "\n".join(lines)
-
-
-def function_value(d: Declaration) -> Any:
-    """The part of a function that travels as a parameter: the values of data, the arrays of a network."""
-    return eqx.filter(d.value, eqx.is_inexact_array) if d.kind == "neural" else d.value
-
-
-def as_function(d: Declaration, value: Any) -> Callable[..., Any]:
-    """A callable for a network with these arrays, or for data with these values."""
-    if d.kind == "neural":
-        return eqx.combine(value, eqx.filter(d.value, eqx.is_inexact_array, inverse=True))
-    payload = d.payload
-    return interpolant(payload["grid"], value, payload["interp"], payload["outside"])
-
-
-def _piece(flat: Any, place: Place) -> Any:
-    if not place.shape:
-        return jax.lax.index_in_dim(flat, place.offset, keepdims=False)
-    return jax.lax.slice_in_dim(flat, place.offset, place.end).reshape(place.shape)
-
-
-def _flattened(places: Mapping[str, Place], values: Mapping[str, Any]) -> Any:
-    pieces = []
-    for name, place in places.items():
-        value = values.get(name, 0.0 if place.derived or place.default is None else place.default)
-        checked_shape(value, place, "value")
-        pieces.append(jnp.broadcast_to(jnp.asarray(value, float), place.shape).reshape(-1))
-    return jnp.concatenate(pieces) if pieces else jnp.zeros(0)
-
-
-def _filled(flat: Any, places: Mapping[str, Place], given: frozenset[str], definitions: Mapping[str, sp.Expr], leaf: Callable) -> Any:
-    """The flat vector with the derived places that were not given replaced by their expressions."""
-    derived = [p for n, p in places.items() if p.derived and n not in given]
-    if not derived:
-        return flat
-    meaning = {**definitions, **{p.name: p.default for p in derived}}
-    values = lower([_inline(p.default, meaning) for p in derived]).run(leaf)
-    for place, value in zip(derived, values, strict=True):
-        block = jnp.broadcast_to(jnp.asarray(value, flat.dtype), place.shape).reshape(-1)
-        flat = jax.lax.dynamic_update_slice_in_dim(flat, block, place.offset, 0)
-    return flat
-
-
-def _inline(expression: sp.Expr, derived: Mapping[str, sp.Expr]) -> sp.Expr:
-    """Names that are defined by expressions replaced by them, as deep as they go."""
-    for _ in range(len(derived) + 1):
-        inside = {n: derived[declaration_of(n).name] for n in distinct_nodes(expression) if getattr(declaration_of(n), "name", None) in derived}
-        if not inside:
-            return expression
-        expression = expression.xreplace(inside)
-    raise ModelError(f"Values are defined in a circle: {', '.join(derived)}. Give one of them a number.")
 
 
 def _outer_derivatives(expression: sp.Expr) -> list[sp.Derivative]:

@@ -1,17 +1,18 @@
 """The Solution: numbers that know their names. Unpacked when asked, evaluated for any expression."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..codegen import CompiledSystem, Point, function_value
+from ..codegen import CompiledSystem
 from ..errors import NameUnknown, SolveError, nearest
 from ..system import System, latex, latex_name, name_of, text
-from .program import TAIL, Program, within
+from .evaluate import dense_evaluator, depends_on_time, expression_evaluator, over_lanes
+from .program import TAIL, Program
 from .status import sentence_of, status_of
 
 if TYPE_CHECKING:
@@ -213,10 +214,10 @@ class Solution:
         batch = self._flat.ndim - 1
         evaluator = program.evaluators.get((expression, batch, self._length))
         if evaluator is None:
-            evaluator = jax.jit(_evaluator(program, expression, batch))
+            evaluator = jax.jit(expression_evaluator(program, expression, batch))
             program.evaluators[expression, batch, self._length] = evaluator
         value = evaluator(self._times, self._states, self._buffer, self._values)
-        if not self._n_times and _varies(program.model, expression):
+        if not self._n_times and depends_on_time(program.model, expression):
             return self._first_time(value)
         return value
 
@@ -230,7 +231,7 @@ class Solution:
         batch = self._flat.ndim - 1
         evaluate = self._program.evaluators.get(("dense", batch))
         if evaluate is None:
-            evaluate = jax.jit(_over_lanes(_dense_evaluator(self._program), self.model, batch))
+            evaluate = jax.jit(over_lanes(dense_evaluator(self._program), self.model, batch))
             self._program.evaluators["dense", batch] = evaluate
         out = evaluate(self._out, self._dense, self._buffer, self._values, jnp.atleast_1d(times))
         return Solution(out, self._buffer, self._values, self._dense, self._program, len(times) if times.ndim else None, self._axes, self._zipped)
@@ -272,7 +273,7 @@ class Solution:
     def _series(self, key: Any) -> np.ndarray:
         """`sol[key]` with a time axis, also at one time and for what does not depend on time."""
         value, at, expression = np.asarray(self[key]), self._flat.ndim - 1, self._expression(key)
-        if self._n_times and (isinstance(expression, str) or _varies(self.model, expression)):
+        if self._n_times and (isinstance(expression, str) or depends_on_time(self.model, expression)):
             return value
         return np.repeat(np.expand_dims(value, at), self._length, axis=at)
 
@@ -385,70 +386,3 @@ def _is_unknown(key: Any) -> bool:
     from ..symbols import Applied
 
     return isinstance(key, Applied) and key.declaration.kind == "unknown"
-
-
-def _varies(model: CompiledSystem, expression: Any) -> bool:
-    """Whether an expression depends on time, through unknowns, data or t itself."""
-    from ..symbols import Applied, declaration_of, distinct_nodes
-
-    for node in distinct_nodes(expression):
-        d = declaration_of(node)
-        if isinstance(node, Applied) and d.kind in ("unknown", "data"):
-            return True
-        if d is not None and d.kind == "time":
-            return True
-    return False
-
-
-def _evaluator(program: Program, expression: Any, batch: int) -> Callable[..., Any]:
-    """A function (times, states, buffer, values) -> values of the expression, over the batch axes and time."""
-    model = program.model
-    evaluate = model.evaluator([expression])
-    varies = _varies(model, expression)
-
-    def over_time(times: Any, states: Any, buffer: Any, values: Any) -> Any:
-        buffer = jnp.asarray(buffer, program.options.dtype)
-        p = model.full_params(program.split(buffer)["p"], program.options.given_params)
-        functions = model.functions(values)
-
-        def one(t: Any, y: Any) -> Any:
-            return jnp.asarray(evaluate(Point(t, y, p, functions))[0], buffer.dtype)
-
-        times, states = jnp.asarray(times, buffer.dtype), jnp.asarray(states, buffer.dtype)
-        return jax.vmap(one)(times, states) if varies else one(times[0], states[0])
-
-    return _over_lanes(over_time, model, batch)
-
-
-def _over_lanes(one: Callable[..., Any], model: CompiledSystem, batch: int) -> Callable[..., Any]:
-    """`one(a, b, buffer, values, ...)` for all lanes of a batch. What follows the values is shared.
-
-    Networks and data that the lanes share have fewer axes than the batch: those of an outer `vmap`.
-    """
-
-    def mapped(values: Any, level: int) -> Any:
-        own = {name: function_value(model.layout.functions[name]) for name in values}
-        return jax.tree.map(lambda v, o: 0 if np.ndim(v) - np.ndim(o) > level else None, values, own)
-
-    def all_lanes(a: Any, b: Any, buffer: Any, values: Any, *shared: Any) -> Any:
-        over = one
-        for level in reversed(range(batch)):
-            over = jax.vmap(over, in_axes=(0, 0, 0, mapped(values, level), *(None for _ in shared)))
-        return over(a, b, buffer, values, *shared)
-
-    return all_lanes
-
-
-def _dense_evaluator(program: Program) -> Callable[..., Any]:
-    def evaluate(out: Any, dense: Any, buffer: Any, values: Any, times: Any) -> Any:
-        buffer = jnp.asarray(buffer, program.options.dtype)
-        given = program.split(buffer)
-        tau = within((times - given["t0"]) / (given["t1"] - given["t0"]))
-        ys = jax.vmap(dense.evaluate)(tau)
-        if program.model.constraints.expressions:
-            p = program.model.full_params(given["p"], program.options.given_params)
-            buffer = jnp.concatenate([buffer[: program.p_at], p, buffer[program.y_at :]])
-            ys = program.on_constraints(buffer, values, times, ys)
-        return jnp.concatenate([ys.reshape(-1), times, out[-len(TAIL) :]])
-
-    return evaluate
