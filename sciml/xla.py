@@ -9,7 +9,7 @@ times faster (see `benchmarks/`). It is left alone if you set it yourself, or if
 import os
 
 _OPTION = "xla_cpu_small_while_loop_byte_threshold"
-_BYTES = 65536
+_BYTES = 262_144
 
 
 def raise_small_loop_threshold() -> None:

@@ -31,7 +31,7 @@ SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 STIFF, NOT_STIFF = 2.5, 1.0  # h times the largest eigenvalue: stability bounds an explicit step (3.3), or could not
 LOOK, LOOKS, POWERS = 12, 2, 3  # explicit steps between two looks, looks that have to agree, products with the Jacobian
 PATIENCE = 20  # steps that have to look not stiff before the explicit method comes back
-FORCED, MILD = 10, 0.3  # steps over a jump of f, accepted because there is no shorter one and y hardly changes
+FORCED, MILD = 10, 0.3  # steps over a jump of f that are accepted because there is no shorter one
 CHECKPOINTS = 1024  # rows of states that a gradient keeps
 _OK, _MAX_STEPS, _TOO_SMALL, _NONFINITE = 0, 1, 2, 3
 
@@ -221,8 +221,8 @@ class Engine:
         tried, jacobian = self.by(method, rhs, t0 + c.tau * span, c.y, dtau * span, c.f0)
         norm, worst = self._error(args, c.y, tried)
         floor = 4 * jnp.finfo(c.y.dtype).eps * c.tau  # steps shorter than that do not advance the time
-        change = _size((tried.y1 - c.y) / (jnp.abs(c.y) + self.problem.tolerances(args)[1])) / c.y.shape[0] ** 0.5
-        forced = (norm > 1) & jnp.isfinite(norm) & (dtau <= floor) & (c.forced < FORCED) & (change < MILD)
+        mild = norm * self.problem.tolerances(args)[0] < MILD  # an error of a part of y, not of many times y
+        forced = (norm > 1) & mild & (dtau <= floor) & (c.forced < FORCED)
         accepted = ((norm <= 1) | forced) & self._going(c)
         c = c._replace(forced=c.forced + (forced & accepted).astype(jnp.int32))
         tau = jnp.where(last, 1.0, c.tau + dtau)
@@ -257,7 +257,7 @@ class Engine:
         floor = 4 * jnp.finfo(c.y.dtype).eps * c.tau
         next_dtau = jnp.where(going, jnp.maximum(dtau * factor, floor), c.dtau)
         collapsed = going & ~accepted & ((dtau <= floor) | (next_dtau < 1e-30))
-        failure = jnp.where(finite, _TOO_SMALL, _NONFINITE).astype(jnp.int32)
+        failure = jnp.where(finite | (c.forced > 0), _TOO_SMALL, _NONFINITE).astype(jnp.int32)
         y1 = self.bounded(tried.y1)
         return c._replace(
             tau=jnp.where(accepted, tau, c.tau),
