@@ -28,7 +28,7 @@ from ..system import System, name_of, text
 from .grouped import Grouped, grouped
 from .layout import Layout, Place, layout_of
 from .lower import Tape, lower
-from .sparsity import Sparsity, sparsity_of
+from .sparsity import Sparsity, contents, sparsity_of
 from .values import as_function, filled, flattened, function_value, piece
 
 
@@ -134,6 +134,10 @@ class CompiledSystem:
             return self._lowered.run(point.t, point.y, point.p)
         return self._flat(self._lowered, point, list(self.layout.states.values()))
 
+    def states_in(self, expression: sp.Basic) -> frozenset[str]:
+        """Names of the states that an expression holds, through eliminated unknowns."""
+        return contents(self, expression)[0]
+
     @functools.cached_property
     def sparsity(self) -> Sparsity:
         """The pattern of the Jacobian of the rates."""
@@ -228,7 +232,12 @@ class CompiledSystem:
 
     @functools.cached_property
     def _compact(self) -> Grouped | None:
-        return self._grouped(always=True) if isinstance(self._lowered, Tape) and self.n_operations > _MANY else None
+        return self._grouped(always=True) if isinstance(self._lowered, Tape) and self.heavy else None
+
+    @property
+    def heavy(self) -> bool:
+        """Whether the rates take so many operations that a program should hold them once, in a loop."""
+        return self.n_operations > _MANY
 
     @functools.cached_property
     def n_operations(self) -> int:

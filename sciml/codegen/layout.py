@@ -32,6 +32,12 @@ class Place:
         return self.offset + self.size
 
     @property
+    def guess(self) -> Any:
+        """Where a search may start: the declared guess, or else a typical size, or else 0."""
+        d = self.declaration
+        return 0.0 if d is None else d.guess if d.guess is not None else d.nominal if d.nominal is not None else 0.0
+
+    @property
     def derived(self) -> bool:
         return isinstance(self.default, sp.Basic)
 

@@ -56,32 +56,33 @@ class Sparsity:
         return value, jacobian, rate
 
 
+def contents(model: "CompiledSystem", expression: sp.Basic) -> tuple[frozenset[str], bool]:
+    """(states that an expression holds, whether it holds the time), through the definitions of eliminated unknowns."""
+    memo = model.programs.setdefault("contents", {})
+    if expression not in memo:
+        names, timed = set[str](), False
+        for node in _nodes(expression):
+            d = declaration_of(node)
+            if d is None:
+                continue
+            timed = timed or d.kind == "time"
+            if d.name in model.definitions:
+                inner, inner_timed = contents(model, model.definitions[d.name])
+                names |= inner
+                timed = timed or inner_timed
+            elif d.name in model.layout.states:
+                names.add(d.name)
+        memo[expression] = frozenset(names), timed
+    return memo[expression]
+
+
 def sparsity_of(model: "CompiledSystem") -> Sparsity:
     """From the symbols of a compiled System."""
-    layout, memo = model.layout, dict[sp.Basic, tuple[frozenset[str], bool]]()
-
-    def contents(expression: sp.Basic) -> tuple[frozenset[str], bool]:
-        """(states, whether the time stands in it), through the definitions of eliminated unknowns."""
-        if expression not in memo:
-            names, timed = set[str](), False
-            for node in _nodes(expression):
-                d = declaration_of(node)
-                if d is None:
-                    continue
-                timed = timed or d.kind == "time"
-                if d.name in model.definitions:
-                    inner, inner_timed = contents(model.definitions[d.name])
-                    names |= inner
-                    timed = timed or inner_timed
-                elif d.name in layout.states:
-                    names.add(d.name)
-            memo[expression] = frozenset(names), timed
-        return memo[expression]
-
+    layout = model.layout
     n = layout.n_states
     pattern, timed = np.zeros((n, n), bool), False
     for place, right in zip(layout.states.values(), model.noise.drift, strict=False):
-        names, holds_time = contents(right)
+        names, holds_time = contents(model, right)
         timed = timed or holds_time
         for name in names:
             column = layout.states[name]

@@ -25,7 +25,7 @@ import numpy as np
 
 from .linear import agree
 from .methods import Explicit, Rhs, Rosenbrock
-from .status import UNRECORDED
+from .status import OUTSIDE, UNRECORDED
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 STIFF, NOT_STIFF = 2.5, 1.0  # h times the largest eigenvalue: stability bounds an explicit step (3.3), or could not
@@ -158,6 +158,10 @@ class Engine:
         f0 = rhs.compact(t0, y)
         zero, number = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
         status = jnp.where(jnp.all(jnp.isfinite(f0)), _OK, _NONFINITE).astype(jnp.int32)
+        if self.problem.bounds is not None:
+            low, high = self.problem.bounds
+            slack = self.problem.tolerances(args)[1]
+            status = jnp.where(jnp.any((y < low - slack) | (y > high + slack)), OUTSIDE, status)
         times = self.problem.times(args) if s.saving == "times" else ()
         rows: Any = ()
         mesh: Any = ()

@@ -6,10 +6,9 @@ import numpy as np
 
 from ..errors import SolveError
 from ..symbols import declaration_of, distinct_nodes
-from .native import bounds_of
 from .program import Program
 from .solution import Solution
-from .status import CONTRADICTION, NO_START, NONFINITE, SINGULAR, sentence_of
+from .status import CONTRADICTION, NO_START, NONFINITE, OUTSIDE, SINGULAR, sentence_of
 
 _MAX_STEPS, _TOO_SMALL, _NEWTON = 1, 2, 4
 _HUGE = 1e12
@@ -19,9 +18,8 @@ def failure(sol: Solution, key: Any) -> SolveError:
     """The error to raise: the solve is repeated, keeping where it stopped."""
     program, code = sol._program, int(sol._tail("status"))
     head = f"System '{sol.system.name}': "
-    outside = _starts_outside(sol, program)
-    if outside:
-        return SolveError(head + outside)
+    if code == OUTSIDE:
+        return SolveError(head + _starts_outside(sol, program))
     if code in (CONTRADICTION, NO_START, SINGULAR):
         return SolveError(f"{head}{_at_start(sol, program, code)}")
     return SolveError(f"{head}{sentence_of(code)} {_on_the_way(sol, program, code, key)}")
@@ -71,14 +69,11 @@ def _named(sol: Solution, index: int) -> str:
 
 
 def _starts_outside(sol: Solution, program: Program) -> str:
-    """What to say where a state starts outside its bounds; empty where none does."""
-    bounds = bounds_of(program) if program.native else None
-    if bounds is None:
-        return ""
+    """Which state starts outside its bounds, and the cure."""
+    bounds = program.bounds
+    assert bounds is not None
     y = np.asarray(program.start_found(sol._buffer, sol._values)[0])
     outside = (y < bounds[0]) | (y > bounds[1])
-    if not outside.any():
-        return ""
     i = int(np.argmax(outside))
     name = _named(sol, i)
     low, high = (None if np.isinf(side[i]) else float(f"{side[i]:g}") for side in bounds)
@@ -88,7 +83,7 @@ def _starts_outside(sol: Solution, program: Program) -> str:
 
 def _held(program: Program, name: str, i: int, y: Any, rates: Any) -> str:
     """What to say where the equation of a state leads out of its bounds."""
-    bounds = bounds_of(program)
+    bounds = program.bounds
     if bounds is None or not np.isfinite(y[i]):
         return ""
     for side, low in zip(bounds, (True, False), strict=True):

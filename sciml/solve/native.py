@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from .program import Program
 
 
-_HEAVY = 100  # operations in the right sides
-
-
 def native_run(program: "Program", static: Any) -> Callable[[Any], Outcome]:
     """The solve as a function of (buffer, arrays of the networks); `static` is what the networks are besides arrays."""
     return differentiable_run(engine_of(program, static))
@@ -33,7 +30,7 @@ def engine_of(program: "Program", static: Any) -> Engine:
         functions = eqx.combine(arrays, static)
         mass = model.mass(program.split(buffer)["p"])
         fast, compact = (lambda t, y, f=f: f(program.point(buffer, functions, t, y)) for f in (model.rates, model.compact_rates))
-        return Rhs(fast, compact, mass, model.sparsity, factor, model.n_operations > _HEAVY)
+        return Rhs(fast, compact, mass, model.sparsity, factor, model.heavy)
 
     problem = Problem(
         rhs,

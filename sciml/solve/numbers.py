@@ -114,8 +114,6 @@ class Numbers:
                 buffer[offset + place.offset] = value
         if self.times is not None:
             buffer[self.program.times_at :] = self.times
-        if self.program.bounds is not None:
-            _refuse_outside(self.program, buffer)
         # The product is one fast call; it overflows where a number is not finite, or merely very large.
         if not math.isfinite(buffer.dot(buffer)) and not np.isfinite(buffer).all():
             _refuse_missing(self.program, buffer, layout)
@@ -157,20 +155,6 @@ def _template(program: Program) -> np.ndarray:
             known[program.y_at + free] = program.start.guess[free]
         program.evaluators["template"] = known
     return known
-
-
-def _refuse_outside(program: Program, buffer: np.ndarray) -> None:
-    """Names an initial value that its own bounds exclude."""
-    assert program.bounds is not None
-    low, high = program.bounds
-    for name, p in program.model.layout.states.items():
-        value = buffer[program.y_at + p.offset : program.y_at + p.end]
-        outside = (value < low[p.offset : p.end]) | (value > high[p.offset : p.end])
-        if outside.any() and not p.derived:
-            ends = f"({low[p.offset]:g}, {high[p.offset]:g})"
-            raise SolveError(
-                f"'{name}' starts at {value[outside][0]:g}, outside its bounds {ends}. Give a value inside, or widen bounds= in its declaration."
-            )
 
 
 def _refuse_missing(program: Program, buffer: np.ndarray, layout: Layout, given: set[str] | None = None, header: bool = True) -> None:

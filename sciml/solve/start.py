@@ -19,7 +19,6 @@ import optimistix as optx
 
 from ..errors import SolveError
 from ..passes import Constraints
-from ..symbols import declaration_of, distinct_nodes
 from .status import CONTRADICTION, NO_START, SINGULAR
 
 if TYPE_CHECKING:
@@ -52,16 +51,14 @@ def start_of(model: "CompiledSystem", given: frozenset[str]) -> Start:
     index: list[int] = []
     for name in free:
         place = states[name]
-        d = place.declaration
-        value = 0.0 if d is None else d.guess if d.guess is not None else d.nominal if d.nominal is not None else 0.0
-        guess[place.offset : place.end] = np.broadcast_to(np.asarray(value, float), place.shape).reshape(-1)
+        guess[place.offset : place.end] = np.broadcast_to(np.asarray(place.guess, float), place.shape).reshape(-1)
         index += range(place.offset, place.end)
     return Start(np.array(index, dtype=np.int64), guess)
 
 
 def _unmatched(model: "CompiledSystem", constraints: Constraints, free: list[str]) -> list[str]:
     """Free unknowns that no constraint of their own determines; those with a rate are named before others."""
-    holds = [_names(model, e) for e in constraints.expressions]
+    holds = [model.states_in(e) for e in constraints.expressions]
     owner: dict[int, str] = {}
 
     def place(name: str, seen: set[int]) -> bool:
@@ -75,17 +72,6 @@ def _unmatched(model: "CompiledSystem", constraints: Constraints, free: list[str
 
     rate = {n: bool(model.differential[model.layout.states[n].offset]) for n in free}
     return [n for n in sorted(free, key=lambda n: rate[n]) if not place(n, set())]
-
-
-def _names(model: "CompiledSystem", expression: Any) -> set[str]:
-    found: set[str] = set()
-    for node in distinct_nodes(expression):
-        d = declaration_of(node)
-        if d is not None and d.name in model.definitions:
-            found |= _names(model, model.definitions[d.name])
-        elif d is not None:
-            found.add(d.name)
-    return found
 
 
 def consistent(residual: Any, frozen: Any, directions: Any, start: Start, y: Any, scale: Any) -> tuple[Any, Any]:

@@ -22,6 +22,7 @@ class Status(eqx.Enumeration):
     unrecorded = "A derivative keeps 16384 steps, and the solve takes more: give max_steps=100000, and as many are kept."
     singular = "The algebraic equations do not determine their unknowns at the start."
     no_steady_state = "No steady state was found."
+    outside = "An unknown starts outside its bounds."
     not_isolated = "The Jacobian is singular at the steady state: other steady states touch it."
 
 
@@ -38,8 +39,9 @@ STATUSES = (
     Status.unrecorded,
     Status.no_steady_state,
     Status.not_isolated,
+    Status.outside,
 )
-NONFINITE, CONTRADICTION, NO_START, SINGULAR, UNRECORDED, NO_REST, NOT_ISOLATED = 3, 6, 7, 8, 9, 10, 11
+NONFINITE, CONTRADICTION, NO_START, SINGULAR, UNRECORDED, NO_REST, NOT_ISOLATED, OUTSIDE = 3, 6, 7, 8, 9, 10, 11, 12
 
 
 def code_of(result: RESULTS, dtype: Any) -> Any:

@@ -154,17 +154,12 @@ class SteadyProgram(Program):
     def _start_value(self, place: Place) -> Any:
         if place.default is not None or (place.name in self._in_laws and place.name not in self.model.open_states):
             return _declared(place)
-        return _soft(place)
+        return place.guess
 
     def _guess(self, place: Place, initial: Mapping[str, Any]) -> Any:
         """NaN where the initial value is the guess."""
         soft = place.declaration is not None and place.declaration.guess is not None and place.name not in initial
-        return _soft(place) if soft else np.nan
-
-
-def _soft(place: Place) -> Any:
-    d = place.declaration
-    return 0.0 if d is None else d.guess if d.guess is not None else d.nominal if d.nominal is not None else 0.0
+        return place.guess if soft else np.nan
 
 
 def _declared(place: Place) -> Any:
