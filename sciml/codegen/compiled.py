@@ -309,7 +309,9 @@ class CompiledSystem:
         return lambda point: tape.run(self._leaf(point))
 
     def known(self, expression: sp.Expr) -> sp.Expr:
-        """The expression in names of this System: rates replaced by what they equal, names checked."""
+        """The expression in names of this System: fields as arrays, rates replaced by what they equal, names checked."""
+        if self.reduced.grid is not None and self.reduced.grid.asks(expression):
+            expression = self.reduced.grid.discretized(expression)
         rates = {d: self._rate(d) for d in _outer_derivatives(expression)}
         expression = expression.xreplace(rates) if rates else expression
         for node in distinct_nodes(expression):

@@ -13,12 +13,15 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import sympy as sp
 
 from ..errors import CompileError
+from ..passes import Node, operators
 from ..symbols import Component, Dot, declaration_of
 from ..system import text
+from .arrays import Apply, root
 from .functions import BESSEL_I, ORDERED, RELATIONS, TABLE, Row, half_power
 
 _POLYNOMIAL = 20  # the largest k for which binomial(x, k) is written out
@@ -112,6 +115,10 @@ class _Lowering:
             return self._declared(node, declared, mask)
         if isinstance(node, sp.Dummy):
             return self._leaf("dummy", node.name)
+        if isinstance(node, Node):
+            return self._array(node, mask)
+        if node is sp.I:
+            return self._constant(1j)
         number = _number(node)
         if number is not None:
             return self._constant(number)
@@ -149,6 +156,17 @@ class _Lowering:
             return self._emit(d.value, *arguments)
         whole = self._emit(_call_stacked, self._leaf("function", d.name), *arguments)
         return self._emit(_Output(d.payload["index"], d.payload["outputs"]), whole)
+
+    def _array(self, node: Node, mask: Slot | None) -> Slot:
+        """An operator on whole fields. Those that hold functions or expressions of their own are put together here."""
+        o = node.operator
+        if isinstance(o, operators.PerPoint):
+            (call,) = node.operands
+            d = declaration_of(call)
+            whole = self._emit(_call_per_point, self._leaf("function", d.name), *(self.slot(a, mask) for a in call.args))
+            return self._emit(_PointOutput(d.payload["index"], d.payload["outputs"]), whole)
+        slots = [self.slot(a, mask) for a in node.operands]
+        return self._emit(_Root(o) if isinstance(o, operators.Root) else Apply(o), *slots)
 
     def _sum(self, node: sp.Add, mask: Slot | None) -> Slot:
         """Positive terms first, then what is subtracted: x*y - b*z, not -b*z + x*y, which XLA runs slower."""
@@ -352,6 +370,43 @@ class _Output:
                 raise CompileError(f"A neural function gives shape {value.shape} where outputs={self.outputs} says ({self.outputs},).")
             return value[self.index]
         return value[0] if value.shape == (1,) else value
+
+
+@dataclasses.dataclass(frozen=True)
+class _PointOutput:
+    """One of the functions that a network gives, at every point: the last axis holds them."""
+
+    index: int
+    outputs: int
+
+    def __call__(self, value: Any) -> Any:
+        if value.shape[-1] != self.outputs:
+            raise CompileError(f"A neural function gives {value.shape[-1]} numbers at a point where outputs={self.outputs} says {self.outputs}.")
+        return value[..., self.index]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Root:
+    """`Root` with its residuals lowered."""
+
+    operator: operators.Root
+
+    def __call__(self, *arrays: Any) -> Any:
+        return root(self.operator, self._residuals, *arrays)
+
+    def _residuals(self, unknowns: Any, operands: Any) -> list[Any]:
+        o = self.operator
+        names = {s: sp.Dummy(s.name, real=True) for s in (*o.unknowns, *o.operands)}
+        given = dict(zip((names[s].name for s in (*o.unknowns, *o.operands)), (*unknowns, *operands), strict=True))
+        return lower([r.xreplace(names) for r in o.residuals]).run(lambda leaf: given[leaf[1]])
+
+
+def _call_per_point(function: Callable[..., Any], *arguments: Any) -> Any:
+    """A network at every point: its arguments there as one vector, its outputs along a last axis."""
+    arguments = tuple(jnp.broadcast_arrays(*(jnp.asarray(a) for a in arguments)))
+    stacked = jnp.stack(arguments, axis=-1)
+    flat = jax.vmap(function)(stacked.reshape(-1, stacked.shape[-1]))
+    return flat.reshape(*stacked.shape[:-1], -1)
 
 
 def _number(node: Any) -> float | None:

@@ -3,6 +3,7 @@
 from .alias import eliminate_aliases
 from .conservation import ConservationLaw, conservation_laws
 from .constraints import Constraints, constraint_form, determined, mass_rows
+from .discretize import Chebyshev, Cosine, FiniteDifference, FiniteVolume, Fourier, Grid, Method, Node, Sine, discretize, operators
 from .isolate import isolate
 from .noise import NoiseForm, ito_chain_rule, noise_form, to_calculus
 from .order import first_order
@@ -11,19 +12,30 @@ from .units import convert_units
 
 __all__ = [
     "PASSES",
+    "Chebyshev",
     "ConservationLaw",
     "Constraints",
+    "Cosine",
+    "FiniteDifference",
+    "FiniteVolume",
+    "Fourier",
+    "Grid",
+    "Method",
+    "Node",
     "NoiseForm",
+    "Sine",
     "conservation_laws",
     "constraint_form",
     "convert_units",
     "determined",
+    "discretize",
     "eliminate_aliases",
     "first_order",
     "isolate",
     "ito_chain_rule",
     "mass_rows",
     "noise_form",
+    "operators",
     "run_passes",
     "to_calculus",
 ]

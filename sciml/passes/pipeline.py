@@ -19,8 +19,10 @@ def compilable(system: System) -> System:
     for name, s in system.symbols.items():
         d = declaration_of(s)
         if d.kind == "field" or d.over:
+            over = [str(c) for c in d.over if declaration_of(c).kind == "space"]
             raise CompileError(
-                f"'{name}' is a field over {', '.join(map(str, s.args))}. Only unknowns of time can be solved for: sci.variables(\"{name}\")."
+                f"'{name}' is a field over {', '.join(over)}, and a solve needs a grid: "
+                f"sci.discretize(system, {{{', '.join(f'{c}: sci.FiniteDifference(64)' for c in over)}}})."
             )
     return system
 

@@ -194,8 +194,13 @@ class Solution:
         return value[(slice(None),) * (self._flat.ndim - 1) + (0,)]
 
     def _expression(self, key: Any) -> Any:
-        """A state's name, or an expression to evaluate."""
+        """A state's name, or an expression to evaluate. Fields are taken with the ends that their conditions give them."""
         model = self.model
+        grid = model.reduced.grid
+        if grid is not None:
+            key = grid.named(key)
+            if grid.asks(key):
+                key = grid.discretized(key)
         if isinstance(key, str):
             if key in model.layout.states:
                 return key
@@ -299,13 +304,21 @@ class Solution:
         coordinates: dict[str, Any] = {"t": longest} if same else {"time": ((*names, "t"), time)}
         coordinates.update(self._batch_values(names))
         variables = {}
+        grid = self.model.reduced.grid
         for name, symbol in self.quantities().items():
             value = self._series(name)
             inner = [f"{name}_{i}" for i in range(value.ndim - axes - 1)]
+            if grid is not None:
+                over = grid.coordinates_of_name(name)
+                inner = [c.name for c in over] if len(over) == len(inner) else inner
+                coordinates.update({c.name: (c.name, grid.axes[c.name].points) for c in over})
             d = declaration_of(symbol)
             attributes = {"units": d.unit, "description": d.description} if d is not None else {"long_name": text(symbol)}
             variables[name] = ((*names, "t", *inner), value, {k: v for k, v in attributes.items() if v})
         made = xr.Dataset(variables, coordinates, {"system": self.system.name, "solver": self._program.choice.name})
+        for c in grid.axes.values() if grid is not None else ():
+            if c.name in made.coords and c.coordinate.declaration.unit:
+                made[c.name].attrs["units"] = c.coordinate.declaration.unit
         unit = self.system.units.get("t")
         if unit and same:
             made["t"].attrs["units"] = unit

@@ -1,5 +1,6 @@
 """Floor 1: declarations. What a user writes becomes SymPy objects that carry their own declaration."""
 
+from .calculus import At, D, at, curl, div, grad, integral, laplacian
 from .condition import Undecided
 from .declaration import Declaration, content, declaration_of, distinct_nodes, expression_content
 from .declare import (
@@ -18,28 +19,37 @@ from .declare import (
     variables,
     white_noise,
 )
-from .heads import Applied, Component, Coordinate, Dot, Head, Quantity, dot
+from .heads import Applied, Component, Coordinate, Dot, Head, Quantity, Side, dot
 
 __all__ = [
     "Applied",
+    "At",
     "Component",
     "Coordinate",
+    "D",
     "Declaration",
     "Dot",
     "Head",
     "Quantity",
+    "Side",
     "Undecided",
     "as_value",
+    "at",
     "constants",
     "content",
+    "curl",
     "data",
     "declaration_of",
     "derivative_unknown",
     "distinct_nodes",
+    "div",
     "dot",
     "expression_content",
     "fields",
     "function",
+    "grad",
+    "integral",
+    "laplacian",
     "neural",
     "parameters",
     "space",

@@ -72,6 +72,8 @@ def content(value: Any) -> Any:
         return float(value).hex()
     if isinstance(value, sp.Basic):
         return expression_content(value)
+    if hasattr(value, "_content"):
+        return content(value._content)
     if isinstance(value, tuple | list):
         return [content(v) for v in value]
     if isinstance(value, dict):

@@ -103,16 +103,21 @@ def parameters(
     >>> a, b = sci.parameters("a b", [1.1, 0.4], unit="1/s", bounds=(1e-3, 1e2))
     >>> half = sci.parameters("half", a / 2)
     """
-    over = () if over is None else tuple(over) if isinstance(over, tuple | list) else (over,)
-    for coordinate in over:
-        if not isinstance(coordinate, Coordinate):
-            raise ModelError(f'over={coordinate} is not a coordinate: write over=s with s = sci.space("s", 0, 1).')
+    over = _over(over)
 
     def make(d: Declaration) -> sp.Expr:
         return Head(d, **{"real": True, **assumptions})(*over) if over else Quantity(d, **assumptions)
 
     metadata = dict(value=value, unit=unit, bounds=bounds, prior=prior, scale=scale, nominal=nominal, description=description)
     return _declare("parameter", names, make, metadata, shape=_shape(shape), over=over)
+
+
+def _over(over: Any) -> tuple[Coordinate, ...]:
+    over = () if over is None else tuple(over) if isinstance(over, tuple | list) else (over,)
+    for coordinate in over:
+        if not isinstance(coordinate, Coordinate):
+            raise ModelError(f'over={coordinate} is not a coordinate: write over=s with s = sci.space("s", 0, 1).')
+    return over
 
 
 def constants(names: str, value: Any, *, unit: Any = None, description: Any = "", shape: tuple[int, ...] | int = ()) -> Any:
@@ -124,8 +129,11 @@ def constants(names: str, value: Any, *, unit: Any = None, description: Any = ""
     return _declare("constant", names, Quantity, dict(value=value, unit=unit, description=description), shape=_shape(shape))
 
 
-def white_noise(names: str, *, shape: tuple[int, ...] | int = (), description: Any = "") -> Any:
+def white_noise(names: str, *, shape: tuple[int, ...] | int = (), over: Any = None, description: Any = "") -> Any:
     """Independent white noises, formally dW/dt of Wiener processes; unit (time)**-0.5.
+
+    `over=x` (or several coordinates) is noise in time and space, independent at every point: its unit has a factor
+    (length)**-0.5 for each coordinate, and a grid cell of volume V sees it with the strength V**-0.5.
 
     A noise enters a differential equation linearly and nothing else. `System(..., calculus="ito")` says how
     its coefficient is read (Oksendal, Stochastic Differential Equations, 2003).
@@ -136,7 +144,8 @@ def white_noise(names: str, *, shape: tuple[int, ...] | int = (), description: A
     >>> ou = sci.System([sci.eq(x.diff(sci.t), -x + xi)])
     """
     # No assumption of being real: sqrt(xi**2) must stay as it is, to be refused by name.
-    return _declare("noise", names, lambda d: Head(d)(t), dict(description=description), shape=_shape(shape))
+    over = _over(over)
+    return _declare("noise", names, lambda d: Head(d)(t, *over), dict(description=description), shape=_shape(shape), over=over)
 
 
 def data(
@@ -238,17 +247,42 @@ def space(name: str, low: float, high: float, *, periodic: bool = False, dim: in
     return Coordinate(Declaration("space", name, unit=unit, payload=payload, shape=() if dim == 1 else (dim,), where=caller()))
 
 
-def fields(names: str, *coordinates: Any, unit: Any = None, bounds: Any = None, nominal: Any = None, description: Any = "") -> Any:
+def fields(
+    names: str,
+    *coordinates: Any,
+    initial: Any = None,
+    unit: Any = None,
+    bounds: Any = None,
+    nominal: Any = None,
+    description: Any = "",
+    **assumptions: bool,
+) -> Any:
     """Unknown fields `u(t, s)` over time and space.
+
+    Args:
+        names: as in `sympy.symbols`.
+        coordinates: `sci.t` and coordinates of space; a field without `sci.t` belongs to a stationary problem.
+        initial: the value at the start: a number, an expression of the coordinates and parameters, an array on the grid.
+        unit: text that pint reads.
+        bounds: (low, high), either may be None.
+        nominal: a typical size.
+        description: a few words for tables and plots.
+        assumptions: of SymPy. `real=False` is a complex field.
 
     >>> import sciml as sci
     >>> s = sci.space("s", 0, 1)
     >>> u = sci.fields("u", sci.t, s)
+    >>> u.diff(s, 2)
+    Derivative(u(t, s), (s, 2))
     """
     if not coordinates or not all(isinstance(c, Coordinate) for c in coordinates):
         raise ModelError(f'fields("{names}", ...) needs its coordinates: write fields("{names}", sci.t, s) with s = sci.space("s", 0, 1).')
-    metadata = dict(unit=unit, bounds=bounds, nominal=nominal, description=description)
-    return _declare("field", names, lambda d: Head(d, real=True)(*coordinates), metadata, over=coordinates)
+    if len(set(coordinates)) < len(coordinates) or all(c == t for c in coordinates):
+        raise ModelError(f'fields("{names}", ...) needs each coordinate once, at least one of them of space; sci.variables("{names}") depends on time alone.')
+    metadata = dict(value=initial, unit=unit, bounds=bounds, nominal=nominal, description=description)
+    real = assumptions.pop("real", True)
+    given = {"real": True, **assumptions} if real else assumptions
+    return _declare("field", names, lambda d: Head(d, **given)(*coordinates), metadata, over=coordinates)
 
 
 def derivative_unknown(of: Applied, time_unit: str | None = None) -> Applied:

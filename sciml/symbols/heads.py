@@ -7,11 +7,13 @@
 | `Applied`   | an applied function: unknown, field, noise, data, ...  | `x(t)`, `F(t)` |
 | `Component` | one component of something with a shape                | `z[0]`         |
 | `Dot`       | a product of arrays                                    | `dot(N, z)`    |
+| `Side`      | an end of a coordinate (no SymPy object)               | `x.left`       |
 
 Each carries its `declaration`, and counts as equal only to an object with the same declaration.
 """
 
 import copyreg
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,44 @@ class Quantity(_Indexable, sp.Symbol):
 
 class Coordinate(Quantity):
     """Time, or a coordinate of space."""
+
+    @property
+    def left(self) -> "Side":
+        """The low end of a coordinate of space, for `boundary=` and `sci.at`."""
+        return self._side("left")
+
+    @property
+    def right(self) -> "Side":
+        """The high end of a coordinate of space."""
+        return self._side("right")
+
+    def _side(self, end: str) -> "Side":
+        name = self.name
+        if self.declaration.kind != "space":
+            raise ModelError(f"'{name}' is the time and has no sides. Values at the start are given by initial=.")
+        if self.declaration.payload["periodic"]:
+            raise ModelError(f"'{name}' is periodic and has no sides. Declare {name} = sci.space(\"{name}\", low, high) to set conditions at them.")
+        return Side(self, end)
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """An end of a coordinate of space: `x.left`, `x.right`."""
+
+    coordinate: Coordinate
+    end: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.coordinate.name}.{self.end}"
+
+    @property
+    def position(self) -> float:
+        """Where it lies."""
+        return float(self.coordinate.declaration.payload["low" if self.end == "left" else "high"])
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 def _rebuild_quantity(cls: type, declaration: Declaration, assumptions: dict) -> Quantity:

@@ -207,6 +207,7 @@ def _complain(
 
 def _initial_names(system: "System", orders: dict[Applied, int]) -> None:
     """Keys of `initial` are unknowns of the equations, or their derivatives below the highest."""
+    orders = {**orders, **_orders_of_fields(system)}
     allowed = {declaration_of(u).name + "'" * k: None for u, order in orders.items() for k in range(max(order, 1))}
     allowed.update({n: None for n, s in system.symbols.items() if declaration_of(s).kind in ("unknown", "field")})
     for name in system.initial:
@@ -217,6 +218,16 @@ def _initial_names(system: "System", orders: dict[Applied, int]) -> None:
         d = declaration_of(symbol)
         if d.kind == "unknown" and not d.discrete and name not in in_equations and not system.components and not system.eliminated:
             raise ModelError(f"The unknown '{name}'{at(d.where)} stands in no equation. Add sci.eq({name}.diff(sci.t), ...), or remove it.")
+
+
+def _orders_of_fields(system: "System") -> dict[Applied, int]:
+    """Each field with the order of its highest time derivative, wherever it stands."""
+    orders: dict[Applied, int] = {}
+    for n in distinct_nodes(*(side for e in system.equations for side in (e.lhs, e.rhs))):
+        if isinstance(n, sp.Derivative) and getattr(declaration_of(n.expr), "kind", "") == "field":
+            order = sum(int(count) for v, count in n.variable_count if getattr(declaration_of(v), "kind", "") == "time")
+            orders[n.expr] = max(order, orders.get(n.expr, 0))
+    return orders
 
 
 def _no_such_initial(system: "System", name: str, allowed: Iterable[str]) -> None:
@@ -238,10 +249,12 @@ def with_units(system: "System") -> "System":
     observed = {n: checker.expression(e)[0] for n, e in system.observed.items()}
     starts = _initial_expressions(system)
     initial = {n: _initial_in_units(system, checker, n, v) for n, v in starts.items()}
+    boundary = {side: tuple(checker.equation(e) for e in conditions) for side, conditions in system.boundary.items()}
     values = _converted_values(system, checker)
     same = all(a is b for a, b in zip(equations, system.equations, strict=True))
     same = same and all(observed[n] is e for n, e in system.observed.items())
     same = same and all(initial[n] is v for n, v in starts.items()) and not values
+    same = same and all(a is b for side, conditions in system.boundary.items() for a, b in zip(boundary[side], conditions, strict=True))
     if same:
         return system
     revalue = lambda e: e.xreplace(values) if values and isinstance(e, sp.Basic) else e  # noqa: E731
@@ -249,6 +262,7 @@ def with_units(system: "System") -> "System":
         equations=tuple(e.map(revalue) for e in equations),
         observed={n: revalue(e) for n, e in observed.items()},
         initial={n: revalue(e) for n, e in {**system.initial, **initial}.items()},
+        boundary={side: tuple(e.map(revalue) for e in conditions) for side, conditions in boundary.items()},
         converted=True,
     )
 

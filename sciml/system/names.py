@@ -6,7 +6,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ..errors import ModelError, at
-from ..symbols import Applied, Declaration, Head, Quantity, declaration_of, t
+from ..symbols import Applied, Declaration, Head, Quantity, Side, declaration_of, t
 from .display import text
 
 
@@ -97,7 +97,9 @@ def name_of(key: Any) -> str:
     """The name that a key stands for: text as it is, `x`, `x.diff(t)` ("x'"), a parameter."""
     if isinstance(key, str):
         return key
-    if isinstance(key, sp.Derivative) and isinstance(key.expr, Applied):
+    if isinstance(key, Side):
+        return key.name
+    if isinstance(key, sp.Derivative) and isinstance(key.expr, Applied) and all(v == t for v in key.variables):
         return name_of(key.expr) + "'" * int(key.derivative_count)
     d = declaration_of(key)
     if d is not None:

@@ -10,6 +10,7 @@ import sympy as sp
 from ..errors import ModelError, NameUnknown, nearest
 from ..symbols import Applied, Coordinate, as_value, content, declaration_of, expression_content
 from . import check
+from .boundary import as_boundary, checked_boundary
 from .display import latex, latex_name, text
 from .equation import Equation, as_equation
 from .names import Names, name_of, rename
@@ -23,6 +24,7 @@ class System:
         equations: `sci.eq(...)`; also `sympy.Eq`, pairs `(lhs, rhs)`, dicts `{lhs: rhs}`.
         initial: values at the start, by unknown or name: numbers, arrays, expressions of parameters;
             `x.diff(t)` or "x'" may be a key. Goes before what `sci.variables(initial=...)` says.
+        boundary: conditions at the sides of space, `{x.left: sci.eq(u, 0), x.right: [...]}`; everything in them is taken at the side.
         observed: further quantities by name, as expressions: they print, plot and save, and cost nothing to solve.
         units: of the time (and of coordinates): `{sci.t: "s"}`.
         calculus: how white noise is read, "ito" or "stratonovich".
@@ -47,6 +49,7 @@ class System:
 
     equations: tuple[Equation, ...]
     initial: dict[str, Any]
+    boundary: dict[str, tuple[Equation, ...]]
     observed: dict[str, sp.Expr]
     units: dict[str, str]
     calculus: str
@@ -57,6 +60,8 @@ class System:
     """Unknowns that a pass has solved for, in the order in which they can be computed."""
     converted: bool = False
     """Whether the factors between units stand in the equations already."""
+    grid: Any = None
+    """Of a discretised System: where its fields live, and how expressions of them become arrays. None before."""
     symbols: dict[str, Any]
     """Every declared name with its symbol, in order of appearance."""
 
@@ -65,6 +70,7 @@ class System:
         equations: Any,
         *,
         initial: Mapping[Any, Any] | None = None,
+        boundary: Mapping[Any, Any] | None = None,
         observed: Mapping[str, Any] | None = None,
         units: Mapping[Any, str] | None = None,
         calculus: str = "ito",
@@ -77,6 +83,7 @@ class System:
         self._set(
             equations=(*(e for p in parts for e in p._as_component().equations), *own),
             initial={**_prefixed(parts, "initial"), **{name_of(k): as_value(v, name_of(k)) for k, v in (initial or {}).items()}},
+            boundary=as_boundary(boundary, [p._as_component().boundary for p in parts]),
             observed={**_prefixed(parts, "observed"), **{str(k): check.expression(v, str(k)) for k, v in (observed or {}).items()}},
             units={**{k: v for p in parts for k, v in p.units.items()}, **{name_of(k): v for k, v in (units or {}).items()}},
             calculus=calculus,
@@ -85,8 +92,10 @@ class System:
             description=description,
             eliminated={},
             converted=False,
+            grid=None,
         )
         check.whole(self)
+        checked_boundary(self)
 
     def _set(self, **fields: Any) -> None:
         for key, value in fields.items():
@@ -104,6 +113,10 @@ class System:
         for unknown, definition in self.eliminated.items():
             yield unknown
             yield definition
+        for conditions in self.boundary.values():
+            for e in conditions:
+                yield e.lhs
+                yield e.rhs
         yield from self.observed.values()
         yield from (v for v in self.initial.values() if isinstance(v, sp.Basic))
 
@@ -122,6 +135,8 @@ class System:
             [(expression_content(e.lhs), expression_content(e.rhs)) for e in self.equations],
             [(k, content(self.initial[k])) for k in sorted(self.initial)],
             [(k, expression_content(v)) for k, v in self.observed.items()],
+            *([[(k, expression_content(e.lhs), expression_content(e.rhs)) for k, v in self.boundary.items() for e in v]] if self.boundary else []),
+            *([content(self.grid)] if self.grid is not None else []),
             [(expression_content(k), expression_content(v)) for k, v in self.eliminated.items()],
             sorted(self.units.items()),
             self.calculus,
@@ -137,8 +152,7 @@ class System:
         return hash(self.digest)
 
     def __reduce__(self) -> Any:
-        keys = ("equations", "initial", "observed", "units", "calculus", "name", "components", "description", "eliminated", "converted")
-        return (_rebuild, ({k: getattr(self, k) for k in keys},))
+        return (_rebuild, ({k: getattr(self, k) for k in _FIELDS},))
 
     def replace(self, **changes: Any) -> "System":
         """A new System with some of its arguments changed; it is checked like any other.
@@ -146,7 +160,9 @@ class System:
         `equations` stands for all of them (those of components included), and `initial`, `observed` and
         `units` replace the whole dict: write `initial={**system.initial, "x": 1}` to change one entry.
         """
-        allowed = ("equations", "initial", "observed", "units", "calculus", "name", "description")
+        if self.grid is not None:
+            raise ModelError("This System is discretised. Change the one it was made from, and discretise that: sci.discretize(system.replace(...), methods).")
+        allowed = ("equations", "initial", "boundary", "observed", "units", "calculus", "name", "description")
         for key in changes:
             if key not in allowed:
                 raise ModelError(f"System has no argument '{key}'. {nearest(key, allowed)}")
@@ -156,8 +172,7 @@ class System:
     def derive(self, **changes: Any) -> "System":
         """For passes: a System with fields changed, trusted and not checked again."""
         new = object.__new__(System)
-        keys = ("equations", "initial", "observed", "units", "calculus", "name", "components", "description", "eliminated", "converted")
-        new._set(**{**{k: getattr(self, k) for k in keys}, **changes})
+        new._set(**{**{k: getattr(self, k) for k in _FIELDS}, **changes})
         return new
 
     def subs(self, *replacements: Any) -> "System":
@@ -171,6 +186,7 @@ class System:
         return self.replace(
             equations=[e.map(change) for e in self.equations],
             initial={k: change(v) for k, v in self.initial.items()},
+            boundary={k: [e.map(change) for e in v] for k, v in self.boundary.items()},
             observed={k: change(v) for k, v in self.observed.items()},
         )
 
@@ -203,6 +219,7 @@ class System:
         return self.derive(
             equations=tuple(e.map(lambda side: rename(side, self.name)) for e in self.equations),
             initial={f"{self.name}.{k}": rename(v, self.name) if isinstance(v, sp.Basic) else v for k, v in self.initial.items()},
+            boundary={k: tuple(e.map(lambda side: rename(side, self.name)) for e in v) for k, v in self.boundary.items()},
             observed={f"{self.name}.{k}": rename(v, self.name) for k, v in self.observed.items()},
         )
 
@@ -223,6 +240,7 @@ class System:
 
     def __repr__(self) -> str:
         lines = [f"System '{self.name}'", *(f"  {e}" for e in self.equations)]
+        lines += [f"  at {side}: {e}" for side, conditions in self.boundary.items() for e in conditions]
         lines += [f"  {text(u)} := {text(d)}" for u, d in self.eliminated.items()]
         lines += [f"  observed {n} = {text(e)}" for n, e in self.observed.items()]
         lines += [f"  initial {n} = {text(v) if isinstance(v, sp.Basic) else v}" for n, v in self.initial.items()]
@@ -231,12 +249,20 @@ class System:
     def latex(self) -> str:
         """The equations as a LaTeX `aligned` block."""
         rows = [rf"{latex(e.lhs)} &= {latex(e.rhs)}" for e in self.equations]
+        rows += [
+            rf"{latex(e.lhs)} &= {latex(e.rhs)} \\quad \\text{{at {side}}}" for side, conditions in self.boundary.items() for e in conditions
+        ]
         rows += [rf"{latex(u)} &:= {latex(d)}" for u, d in self.eliminated.items()]
         rows += [rf"{latex_name(n)} &= {latex(e)}" for n, e in self.observed.items()]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
+
+
+_FIELDS = (
+    "equations", "initial", "boundary", "observed", "units", "calculus", "name", "components", "description", "eliminated", "converted", "grid",
+)  # fmt: skip
 
 
 def _listed(equations: Any) -> list[Any]:

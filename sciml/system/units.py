@@ -11,7 +11,8 @@ unit, and that unit; None stands for a unit that fits everything (the number 0, 
 | product          | product of units                                           |
 | power            | unit to a constant power; a variable exponent needs a plain base |
 | derivative       | unit / (unit of the variable)**n                           |
-| white noise      | (unit of time)**-0.5                                       |
+| D(f, x), integral| unit / unit of x, unit * unit of x                         |
+| white noise      | (unit of time)**-0.5, and of each coordinate that it is over |
 | exp, sin, ...    | a plain number in and out (1 mL/L is converted, degrees too)|
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 import sympy as sp
 
 from ..errors import UnitError
-from ..symbols import Component, Coordinate, Dot, declaration_of
+from ..symbols import At, Component, Coordinate, D, Dot, declaration_of
 from ..symbols.units import dimensionless, factor, unit
 from ..symbols.units import text as unit_text
 from .display import text
@@ -75,6 +76,8 @@ class UnitChecker:
             return self._power(node)
         if isinstance(node, sp.Derivative):
             return self._derivative(node)
+        if isinstance(node, D | At | sp.Integral):
+            return self._over_space(node)
         if isinstance(node, Component):
             inner, found = self.expression(node.args[0])
             return _rebuilt(node, [inner, *node.args[1:]]), found
@@ -97,7 +100,10 @@ class UnitChecker:
         if isinstance(node, Coordinate):
             return node, self._coordinate(node)
         if declared.kind == "noise":
-            return node, self._coordinate_by_name("t") ** -0.5
+            found = self._coordinate_by_name("t") ** -0.5
+            for coordinate in declared.over:
+                found = found * self._coordinate(coordinate) ** -0.5
+            return node, found
         arguments = [self.expression(a)[0] for a in node.args]  # checked inside, whatever their own unit
         node = _rebuilt(node, arguments)
         if declared.kind in ("neural", "function") and declared.unit is None:
@@ -155,6 +161,16 @@ class UnitChecker:
             for variable, order in node.variable_count:
                 found = found / self._coordinate(variable) ** int(order)
         return (node if inner is node.expr else sp.Derivative(inner, *node.variable_count)), found
+
+    def _over_space(self, node: Any) -> Checked:
+        """D(f, x), the value of f at a place, the integral of f."""
+        inner, found = self.expression(node.args[0])
+        if found is not None and isinstance(node, D):
+            found = found / self._coordinate(node.args[1])
+        elif found is not None and isinstance(node, sp.Integral):
+            for variable, *_ in node.limits:
+                found = found * self._coordinate(variable)
+        return (node if inner is node.args[0] else node.func(inner, *node.args[1:])), found
 
     def _condition(self, node: Any) -> Any:
         if isinstance(node, sp.core.relational.Relational):

@@ -1,0 +1,32 @@
+"""From fields to arrays: a System over space becomes a System of array unknowns.
+
+    axes       where the points are, and the operators along one coordinate
+    sides      conditions solved for the end values that they determine
+    arrays     every derivative one operator on a whole field
+    fluxes     what moves with a wind
+    dealias    products on grids of waves
+    modes      the same rates in waves, split into a linear part and the rest
+"""
+
+from . import operators
+from .axes import Axis
+from .grid import Grid, discretize
+from .methods import Chebyshev, Cosine, FiniteDifference, FiniteVolume, Fourier, Method, Sine
+from .nodes import Node, Static, node
+
+__all__ = [
+    "Axis",
+    "Chebyshev",
+    "Cosine",
+    "FiniteDifference",
+    "FiniteVolume",
+    "Fourier",
+    "Grid",
+    "Method",
+    "Node",
+    "Sine",
+    "Static",
+    "discretize",
+    "node",
+    "operators",
+]
