@@ -21,6 +21,7 @@ from .passes import FiniteVolume as FiniteVolume
 from .passes import Fourier as Fourier
 from .passes import Sine as Sine
 from .passes import discretize as discretize
+from .passes import manufacture as manufacture
 from .solve import Linearization as Linearization
 from .solve import Solution as Solution
 from .solve import Status as Status

@@ -93,6 +93,11 @@ def _(o: op.Symbol) -> Any:
     return _along(jax.lax.complex(even + 0 * angle, odd + 0 * angle), o.axis, o.rank)
 
 
+@_of(op.Zeros)
+def _(o: op.Zeros) -> Any:
+    return jnp.zeros(o.shape)
+
+
 # -- shapes -----------------------------------------------------------------------------------
 
 
@@ -280,12 +285,15 @@ def _weno5(a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
 
 @_of(op.Forward)
 def _(o: op.Forward, a: Any) -> Any:
-    full = list((1,) * 0 + a.shape)
+    full = list(a.shape)
     for axis, n in zip(o.axes, o.lengths, strict=True):
         full[axis] = n
     a = jnp.broadcast_to(a, tuple(full))
+    matrices = iter(o.matrices)
     for axis, kind in zip(o.axes, o.kinds, strict=True):
-        if kind != "fourier":
+        if kind == "eigen":
+            a = _dense(next(matrices), a, axis)
+        elif kind != "fourier":
             a = _sines(a, axis) if kind == "sine" else jax.scipy.fft.dct(a, type=2, axis=axis)
     fourier = [axis for axis, kind in zip(o.axes, o.kinds, strict=True) if kind == "fourier"]
     return jnp.fft.rfftn(a, axes=fourier) if fourier else a
@@ -298,8 +306,11 @@ def _(o: op.Backward, a: Any) -> Any:
         if not jnp.iscomplexobj(a):
             a = jax.lax.complex(a, jnp.zeros_like(a))
         a = jnp.fft.irfftn(a, s=[n for _, n in fourier], axes=[axis for axis, _ in fourier])
+    matrices = iter(o.matrices)
     for axis, kind in zip(o.axes, o.kinds, strict=True):
-        if kind != "fourier":
+        if kind == "eigen":
+            a = _dense(next(matrices), a, axis)
+        elif kind != "fourier":
             a = _series(a, axis, kind)
     return a
 

@@ -19,6 +19,7 @@ from ..passes import (
     constraint_form,
     determined,
     mass_rows,
+    modes_of,
     noise_form,
     run_passes,
     to_calculus,
@@ -28,7 +29,10 @@ from ..system import System, name_of, text
 from .grouped import Grouped, grouped
 from .layout import Layout, Place, layout_of
 from .lower import Tape, lower
+from .modal import Modal
+from .reach import structure_of
 from .sparsity import Sparsity, contents, sparsity_of
+from .structure import Structure
 from .values import as_function, filled, flattened, function_value, piece
 
 
@@ -142,6 +146,17 @@ class CompiledSystem:
     def sparsity(self) -> Sparsity:
         """The pattern of the Jacobian of the rates."""
         return sparsity_of(self)
+
+    @functools.cached_property
+    def structure(self) -> Structure | None:
+        """What is known of the Jacobian of a discretised System; None where its pattern is written down."""
+        return structure_of(self)
+
+    @functools.cached_property
+    def modal(self) -> Modal | None:
+        """The rates in modes, where a linear part is known wave by wave; None otherwise."""
+        modes = modes_of(self.reduced) if self.noise.kind == "none" else None
+        return None if modes is None else Modal(self, modes)
 
     # -- constraints ----------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from .alias import eliminate_aliases
 from .conservation import ConservationLaw, conservation_laws
 from .constraints import Constraints, constraint_form, determined, mass_rows
-from .discretize import Chebyshev, Cosine, FiniteDifference, FiniteVolume, Fourier, Grid, Method, Node, Sine, discretize, operators
+from .discretize import Chebyshev, Cosine, FiniteDifference, FiniteVolume, Fourier, Grid, Method, Modes, Node, Sine, discretize, manufacture, modes_of, operators
 from .isolate import isolate
 from .noise import NoiseForm, ito_chain_rule, noise_form, to_calculus
 from .order import first_order
@@ -21,6 +21,7 @@ __all__ = [
     "Fourier",
     "Grid",
     "Method",
+    "Modes",
     "Node",
     "NoiseForm",
     "Sine",
@@ -33,7 +34,9 @@ __all__ = [
     "first_order",
     "isolate",
     "ito_chain_rule",
+    "manufacture",
     "mass_rows",
+    "modes_of",
     "noise_form",
     "operators",
     "run_passes",

@@ -1,6 +1,7 @@
 """Floor 5: numbers. CompiledSystem -> Solution."""
 
 from .ensemble import ensemble
+from .exponential_diffrax import ETDRK4
 from .implicit import implicit
 from .linearize import Linearization, linearize
 from .program import Options, Program
@@ -13,6 +14,7 @@ from .steady import SteadyState, steady_state
 
 __all__ = [
     "ADJOINTS",
+    "ETDRK4",
     "SOLVERS",
     "Linearization",
     "Options",

@@ -1,13 +1,15 @@
 """The loop that drives the native methods from the start to the end of the scaled time tau in [0, 1].
 
-diffrax's loop serves every solver that it has; this one serves `tsit5`, `rodas5p`, `rosenbrock23` and the choice
-between them. It exists for three things that need a look inside a step: switching methods while running, lanes
+diffrax's loop serves every solver that it has; this one serves `tsit5`, `rodas5p`, `rosenbrock23`, the choice
+between them, and `etdrk4`. It exists for three things that need a look inside a step: switching methods while running, lanes
 of a `vmap` that do not wait for each other's bookkeeping, and derivatives from the steps that were accepted.
 
     attempt   one step of the method that is on                        y, dtau -> y1, error
     control   accept it, or try again with a smaller step              Hairer, Norsett and Wanner I (1993), II.4
     switch    the other method, if this one keeps suffering            Petzold (1983), Shampine (1977)
     save      values at the save times inside the step                 the method's polynomial
+
+Steps of a given size, which an exponential method can take, are a shorter loop of their own (`march`).
 
 Every condition of the loop is made with `agree`: under `vmap` it is one truth for all lanes, so that what has
 finished is left alone by masks on a few numbers and not by a copy of all that was saved.
@@ -23,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .exponential import Exponential
 from .linear import agree
 from .methods import Explicit, Rhs, Rosenbrock
 from .status import OUTSIDE, UNRECORDED
@@ -39,25 +42,28 @@ _OK, _MAX_STEPS, _TOO_SMALL, _NONFINITE = 0, 1, 2, 3
 class Problem(NamedTuple):
     """What the loop needs, as functions of `args` = (buffer of numbers, networks and data)."""
 
-    rhs: Callable[[Any], Rhs]
+    rhs: Callable[[Any], Any]  # Rhs, or Split for an exponential method
     span: Callable[[Any], tuple[Any, Any]]  # start of the time, its length (negative: backwards)
     start: Callable[[Any], Any]
     tolerances: Callable[[Any], tuple[Any, Any]]
     times: Callable[[Any], Any]  # save times in tau
     differential: np.ndarray  # which unknowns have a rate of their own
     bounds: tuple[np.ndarray, np.ndarray] | None
+    step: Callable[[Any], Any] | None = None  # a given length of all steps, in tau: a whole part of 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Setting:
     """The choices that are part of the program."""
 
-    explicit: Explicit | None
+    explicit: Explicit | Exponential | None
     stiff: Rosenbrock | None
     saving: str  # end, times, steps
     dense: bool
     max_steps: int
     recorded: int  # steps that a derivative keeps the lengths of
+    fixed: bool = False  # steps of a given length
+    landing: bool = False  # and a whole number of them between two save times
 
 
 class Outcome(NamedTuple):
@@ -104,6 +110,7 @@ class _Carry(NamedTuple):
     saved: Any
     rows: Any
     mesh: Any
+    tables: Any  # of an exponential method: a length of step, the weights for it, and (length, N in the middle) of the step before
 
 
 class Engine:
@@ -112,8 +119,10 @@ class Engine:
     def __init__(self, problem: Problem, setting: Setting):
         self.problem, self.setting = problem, setting
         self.both = setting.explicit is not None and setting.stiff is not None
-        self.polynomial = setting.dense or setting.saving == "times"
+        self.polynomial = setting.dense or (setting.saving == "times" and not setting.landing)
         self.methods = tuple(m for m in (setting.explicit, setting.stiff) if m is not None)
+        self.exponential = setting.explicit if isinstance(setting.explicit, Exponential) else None
+        self.poly_rows = self.exponential.rows if self.exponential else 4
 
     def run(self, args: Any) -> Outcome:
         return as_one(lambda: self._outcome(self._driven(args, self._initial(args, recording=False))), jnp.isnan(self.problem.span(args)[0]))
@@ -129,6 +138,8 @@ class Engine:
 
     def _driven(self, args: Any, carry: _Carry) -> _Carry:
         """A loop for each method, inside a loop over the changes between them: cheaper than a branch in every step."""
+        if self.setting.fixed:
+            return marched(self, args, carry)
         if not self.both and not carry.mesh:
             return jax.lax.while_loop(lambda c: agree(self._going(c)), functools.partial(self._body, args, self.methods[0]), carry)
 
@@ -149,13 +160,20 @@ class Engine:
         # One lane without room stops all: a state that finds no row is lost.
         return agree(stays) & ~agree(_full(c)) if c.mesh else agree(stays)
 
+    def shared(self, args: Any) -> Any:
+        """What all steps of a given length have in common: the weights of the exponential method."""
+        if not (self.setting.fixed and self.exponential and self.problem.step):
+            return ()
+        h = self.problem.step(args) * self.problem.span(args)[1]
+        return self.exponential.tables(self.problem.rhs(args), h)
+
     # -- start and end ---------------------------------------------------------------
 
     def _initial(self, args: Any, recording: bool) -> _Carry:
         y, s = self.problem.start(args), self.setting
         dtype, n = y.dtype, y.shape[0]
         rhs, (t0, span) = self.problem.rhs(args), self.problem.span(args)
-        f0 = rhs.compact(t0, y)
+        f0 = y if s.fixed else rhs.compact(t0, y)
         zero, number = jnp.zeros((), dtype), jnp.zeros((), jnp.int32)
         status = jnp.where(jnp.all(jnp.isfinite(f0)), _OK, _NONFINITE).astype(jnp.int32)
         if self.problem.bounds is not None:
@@ -166,12 +184,17 @@ class Engine:
         rows: Any = ()
         mesh: Any = ()
         if s.dense or s.saving == "steps":
-            poly = (jnp.zeros((s.max_steps, 4, n), dtype),) if s.dense else ()
+            poly = (jnp.zeros((s.max_steps, self.poly_rows, n), dtype),) if s.dense else ()
             rows = (jnp.full((s.max_steps, 2), jnp.inf, dtype), jnp.zeros((s.max_steps, n), dtype), *poly)
         if recording:
             lengths = jax.lax.empty((s.recorded,), dtype)
-            mesh = Mesh(lengths, jnp.zeros((CHECKPOINTS, n + 1), dtype), jnp.ones((), jnp.int32), number)
+            mesh = Mesh(lengths, jnp.zeros((CHECKPOINTS + s.fixed, n + 1), dtype), jnp.ones((), jnp.int32), number)
         dtau, stiff = self._first_step(args, rhs, t0, y, f0, span), jnp.asarray(self.setting.explicit is None)
+        tables: Any = ()
+        if self.exponential and not s.fixed:
+            shapes = jax.eval_shape(lambda: self.exponential.tables(rhs, span))  # type: ignore[union-attr]
+            none_yet = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), shapes)
+            tables = (jnp.full_like(dtau, -1), none_yet, (jnp.zeros_like(span), jnp.zeros_like(y)))
         spectrum: Any = ()
         if self.both:
             spectrum = (f0 / (1e-30 + _size(f0)) + jnp.asarray((-1.0) ** np.arange(n), dtype), zero)  # any direction will do
@@ -180,7 +203,7 @@ class Engine:
             status=status, steps=number, accepted=number, worst=number, stiff=stiff, stiff_steps=number, spectrum=spectrum,
             until=number, forced=number, evidence=number,
             patience=jnp.full((), PATIENCE, jnp.int32), ys=jnp.full((len(times), n), jnp.nan, dtype), saved=number,
-            rows=rows, mesh=mesh,
+            rows=rows, mesh=mesh, tables=tables,
         )  # fmt: skip
 
     def _outcome(self, c: _Carry) -> Outcome:
@@ -189,13 +212,20 @@ class Engine:
         ys = c.ys if self.setting.saving == "times" else jnp.where(status == _OK, c.y, jnp.nan)[None]
         return Outcome(ys, c.rows, status, c.steps, c.accepted, c.worst, c.stiff_steps, c.tau, c.y)
 
-    def _first_step(self, args: Any, rhs: Rhs, t0: Any, y: Any, f0: Any, span: Any) -> Any:
-        """Hairer, Norsett and Wanner I, II.4: from the sizes of y, y' and a difference quotient of y'."""
+    def _first_step(self, args: Any, rhs: Any, t0: Any, y: Any, f0: Any, span: Any) -> Any:
+        """Hairer, Norsett and Wanner I, II.4: from the sizes of y, y' and a difference quotient of y'.
+
+        For an exponential method y' is what is left of it without the linear part, which costs no accuracy.
+        """
+        if self.problem.step is not None:
+            return self.problem.step(args)
         rtol, atol = self.problem.tolerances(args)
         scale = atol + rtol * jnp.abs(y)
         mask = jnp.asarray(self.problem.differential, y.dtype)
 
         def size(v: Any) -> Any:
+            if self.exponential:
+                return self.exponential.norm(rhs, v, (y,), rtol, atol)
             return jnp.sqrt(jnp.sum((v * mask / scale) ** 2) / float(max(self.problem.differential.sum(), 1)))
 
         d0, d1, whole = size(y), size(f0), jnp.abs(span)
@@ -207,7 +237,9 @@ class Engine:
         rough = jnp.maximum(d1, d2)
         method = self.setting.explicit or self.setting.stiff
         assert method is not None
-        h1 = jnp.where(rough <= 1e-15, jnp.maximum(tiny, 1e-3 * h0), (0.01 / jnp.where(rough > 0, rough, 1)) ** method.exponent)
+        smooth = 0.01 * whole if self.exponential else jnp.maximum(tiny, 1e-3 * h0)
+        h0 = jnp.where(rough <= 1e-15, whole, h0) if self.exponential else h0
+        h1 = jnp.where(rough <= 1e-15, smooth, (0.01 / jnp.where(rough > 0, rough, 1)) ** method.exponent)
         h = jnp.minimum(jnp.minimum(100 * h0, h1), whole) / whole
         return jax.lax.stop_gradient(jnp.where(jnp.isfinite(h) & (h > 0), h, 1e-6))
 
@@ -222,7 +254,11 @@ class Engine:
         left = 1 - c.tau
         last = c.dtau >= left * (1 - 1e-9)  # no sliver of a step at the end
         dtau = jnp.where(last, left, c.dtau)
-        tried, jacobian = self.by(method, rhs, t0 + c.tau * span, c.y, dtau * span, c.f0)
+        options = {}
+        if self.exponential:
+            weights = self._weights(rhs, c.tables, dtau, span)
+            options = {"tables": weights, "before": c.tables[2]}
+        tried, jacobian = self.by(method, rhs, t0 + c.tau * span, c.y, dtau * span, c.f0, **options)
         norm, worst = self._error(args, c.y, tried)
         floor = 4 * jnp.finfo(c.y.dtype).eps * c.tau  # steps shorter than that do not advance the time
         mild = norm * self.problem.tolerances(args)[0] < MILD  # an error of a part of y, not of many times y
@@ -231,19 +267,36 @@ class Engine:
         c = c._replace(forced=c.forced + (forced & accepted).astype(jnp.int32))
         tau = jnp.where(last, 1.0, c.tau + dtau)
         c = self._save(args, method, c, accepted, tau, dtau, tried)
+        if self.exponential:
+            c = c._replace(tables=(dtau, weights, jax.tree.map(lambda new, old: jnp.where(accepted, new, old), jacobian, c.tables[2])))
         if self.both and method.stiff:
             c = self._eased(c, jacobian, jnp.abs(dtau * span))
         return self._advance(method, c, accepted, tau, dtau, tried, norm, worst)
 
-    def by(self, method: Any, rhs: Rhs, t: Any, y: Any, h: Any, f0: Any, **options: Any) -> tuple["Tried", Any]:
-        """A step of one method, and the Jacobian if it has one."""
+    def by(self, method: Any, rhs: Any, t: Any, y: Any, h: Any, f0: Any, **options: Any) -> tuple["Tried", Any]:
+        """A step of one method, and the Jacobian if it has one (of an exponential method, what the next step compares with)."""
         step = method.step(rhs, t, y, h, f0, fsal=self.both, **options)
-        polynomial = step.polynomial() if self.polynomial else ()
+        polynomial = step.polynomial() if self.polynomial else step.y1 if self.setting.landing else ()
         return Tried(step.y1, step.error, f0 if step.f1 is None else step.f1, polynomial), step.jacobian
+
+    def _weights(self, rhs: Any, before: Any, dtau: Any, span: Any) -> Any:
+        """The weights of an exponential method; computed only if the step has changed."""
+        assert self.exponential is not None
+        make = self.exponential.tables
+        return jax.lax.cond(agree(before[0] != dtau), lambda: make(rhs, dtau * span), lambda: before[1])
+
+    def inside(self, rhs: Any, y: Any, polynomial: Any, theta: Any, h: Any) -> Any:
+        """The state inside a step of length h."""
+        if self.setting.landing:  # the polynomial is the end of the step
+            return jnp.where(theta < 0.5, y, polynomial)
+        return self.exponential.inside(rhs, y, polynomial, theta, h) if self.exponential else at_theta(y, polynomial, theta)
 
     def _error(self, args: Any, y: Any, tried: "Tried") -> tuple[Any, Any]:
         """(norm of the scaled error, index of the largest). Infinite where something is not finite or out of bounds."""
         rtol, atol = self.problem.tolerances(args)
+        if self.exponential:
+            norm = self.exponential.norm(self.problem.rhs(args), tried.error, (y, tried.y1), rtol, atol)
+            return jnp.where(jnp.isfinite(norm) & jnp.all(jnp.isfinite(tried.f1)), norm, jnp.inf), jnp.zeros((), jnp.int32)
         scaled = jnp.abs(tried.error) / (atol + rtol * jnp.maximum(jnp.abs(y), jnp.abs(tried.y1)))
         scaled = jnp.where(jnp.isfinite(scaled + tried.f1), scaled, jnp.inf)
         if self.problem.bounds is not None:
@@ -256,6 +309,7 @@ class Engine:
         going = self._going(c)
         finite = jnp.isfinite(norm)
         factor = SAFETY * jnp.maximum(norm, 1e-10) ** (-method.exponent)
+        factor = jnp.where(accepted, method.held(factor), factor) if self.exponential else factor
         factor = jnp.clip(factor, SHRINK, jnp.where(c.rejected | ~accepted, 1.0, GROW))  # after a rejection it does not grow
         factor = jnp.where(finite, factor, SHRINK)
         floor = 4 * jnp.finfo(c.y.dtype).eps * c.tau
@@ -320,17 +374,17 @@ class Engine:
         if c.rows:
             new = (jnp.stack([c.tau, dtau]), c.y, *((tried.polynomial,) if s.dense else ()))
             c = c._replace(rows=tuple(r.at[at].set(v, mode="drop") for r, v in zip(c.rows, new, strict=True)))
-        if c.mesh:
+        if c.mesh and not s.fixed:
             mesh, signed = c.mesh, -dtau if method.stiff else dtau
             row = jnp.where(accepted & (c.accepted % mesh.stride == 0), c.accepted // mesh.stride, CHECKPOINTS)
             state = jnp.concatenate([c.tau[None], c.y])
             c = c._replace(
                 mesh=mesh._replace(dtau=mesh.dtau.at[at].set(signed, mode="drop"), checkpoints=mesh.checkpoints.at[row].set(state, mode="drop"))
             )
-        if s.saving != "times":
+        if s.saving != "times" or s.landing:
             return c
         times = jnp.asarray(self.problem.times(args), c.y.dtype)
-        n = len(times)
+        n, rhs, (_, span) = len(times), self.problem.rhs(args), self.problem.span(args)
 
         def pending(state: tuple[Any, Any]) -> Any:
             i, _ = state
@@ -340,11 +394,92 @@ class Engine:
             i, ys = state
             time = times[jnp.minimum(i, n - 1)]
             here = accepted & (i < n) & (time <= tau)
-            value = at_theta(c.y, tried.polynomial, (time - c.tau) / dtau)
+            value = self.inside(rhs, c.y, tried.polynomial, (time - c.tau) / dtau, dtau * span)
             return i + here.astype(jnp.int32), ys.at[jnp.where(here, i, n)].set(value, mode="drop")
 
         saved, ys = jax.lax.while_loop(pending, one, (c.saved, c.ys))
         return c._replace(saved=saved, ys=ys)
+
+
+# -- steps of a given length -------------------------------------------------------------------
+
+
+class _March(NamedTuple):
+    """What changes from step to step: how many were taken, the state, whether it is finite, the checkpoints of a derivative."""
+
+    i: Any
+    y: Any
+    finite: Any
+    checkpoints: Any
+
+
+def marched(engine: Engine, args: Any, c: _Carry) -> _Carry:
+    """All steps alike: the weights are computed before the loop, no error is, and every step that stays finite is accepted."""
+    s = engine.setting
+    count = _steps_of(c.dtau)
+    if c.mesh:
+        stride = jnp.maximum((jnp.minimum(count, s.recorded) + CHECKPOINTS - 1) // CHECKPOINTS, 1)
+        c = c._replace(mesh=c.mesh._replace(dtau=jnp.full_like(c.mesh.dtau, c.dtau), stride=stride))
+    turn = functools.partial(_marched_once, engine, args, engine.shared(args), c.dtau, c.mesh)
+    if c.rows or (s.saving == "times" and not s.landing):
+        return jax.lax.while_loop(lambda c: agree(engine._going(c)), functools.partial(_looking, engine, args, turn), c)
+    most = jnp.minimum(count, min(s.max_steps, s.recorded) if c.mesh else s.max_steps)
+
+    def until(end: Any, m: _March) -> _March:
+        going = lambda m: (m.i < end) & m.finite  # noqa: E731
+        return jax.lax.while_loop(lambda m: agree(going(m)), lambda m: turn(m, going(m))[0], m)
+
+    m, ys = _March(c.steps, c.y, c.status == _OK, c.mesh.checkpoints if c.mesh else ()), c.ys
+    if s.landing:
+        each = count // (len(ys) - 1)
+
+        def interval(k: Any, state: Any) -> Any:
+            m, ys = state
+            m = until(jnp.minimum((k + 1) * each, most), m)
+            reached = m.finite & (m.i >= (k + 1) * each)
+            return m, jax.lax.dynamic_update_index_in_dim(ys, jnp.where(reached, m.y, jnp.nan), k + 1, 0)
+
+        m, ys = jax.lax.fori_loop(0, len(ys) - 1, interval, (m, ys.at[0].set(c.y)))
+    else:
+        m = until(most, m)
+    return _after(c._replace(ys=ys), m)
+
+
+def _after(c: _Carry, m: _March) -> _Carry:
+    """The carry of the other loop after some steps."""
+    accepted = m.i - (~m.finite).astype(jnp.int32)
+    tau = jnp.where(accepted >= _steps_of(c.dtau), 1.0, accepted.astype(c.tau.dtype) * c.dtau)
+    mesh = c.mesh._replace(checkpoints=m.checkpoints) if c.mesh else ()
+    status = jnp.where(m.finite, c.status, _NONFINITE).astype(jnp.int32)
+    return c._replace(tau=tau, y=m.y, status=status, steps=m.i, accepted=accepted, mesh=mesh)
+
+
+def _steps_of(dtau: Any) -> Any:
+    return jnp.round(1 / dtau).astype(jnp.int32)
+
+
+def _marched_once(engine: Engine, args: Any, tables: Any, dtau: Any, mesh: Any, m: _March, going: Any) -> tuple[_March, "Tried"]:
+    rhs, (t0, span) = engine.problem.rhs(args), engine.problem.span(args)
+    tau = m.i.astype(dtau.dtype) * dtau
+    tried, _ = engine.by(engine.methods[0], rhs, t0 + tau * span, m.y, dtau * span, None, tables=tables, estimate=False)
+    # Of one sum: XLA would compute all of the step twice for a test of every number. So small, it cannot overflow.
+    finite = jnp.isfinite(jnp.sum(tried.y1 * jnp.finfo(tried.y1.dtype).tiny))
+    checkpoints = m.checkpoints
+    if mesh:
+        # A row belongs to the first step of its part. The steps after it write the next row, until that has its own.
+        row = (m.i + mesh.stride - 1) // mesh.stride
+        checkpoints = jax.lax.dynamic_update_index_in_dim(checkpoints, jnp.concatenate([tau[None], m.y]), row, 0)
+    y = jnp.where(going & finite, tried.y1, m.y)
+    return _March(m.i + going.astype(jnp.int32), y, m.finite & (finite | ~going), checkpoints), tried
+
+
+def _looking(engine: Engine, args: Any, turn: Callable[..., Any], c: _Carry) -> _Carry:
+    """A step with a look at what is to be saved of it."""
+    going = engine._going(c)
+    m, tried = turn(_March(c.steps, c.y, c.status == _OK, c.mesh.checkpoints if c.mesh else ()), going)
+    new = _after(c, m)
+    saved = engine._save(args, engine.methods[0], c, going & m.finite, new.tau, c.dtau, tried)
+    return new._replace(ys=saved.ys, saved=saved.saved, rows=saved.rows)
 
 
 class Tried(NamedTuple):

@@ -69,7 +69,7 @@ def dense_evaluator(program: Program) -> Callable[..., Any]:
         buffer = jnp.asarray(buffer, program.options.dtype)
         given = program.split(buffer)
         tau = within((times - given["t0"]) / (given["t1"] - given["t0"]))
-        ys = jax.vmap(dense.evaluate)(tau)
+        ys = program.unknowns(jax.vmap(dense.evaluate)(tau))
         if program.model.constraints.expressions:
             p = program.model.full_params(given["p"], program.options.given_params)
             buffer = jnp.concatenate([buffer[: program.p_at], p, buffer[program.y_at :]])

@@ -39,7 +39,8 @@ def _on_the_way(sol: Solution, program: Program, code: int, key: Any) -> str:
     if held:
         return f"{seen} {held}"
     equation = f"the equation of '{name}'" if own[worst] else f"the algebraic equation that determines '{name}'"
-    stiff = "loosen rtol and atol" if program.choice.row.implicit or program.choice.name == "auto" else 'or, if it is stiff, write solver="auto"'
+    able = program.choice.row.implicit or program.choice.row.modal or program.choice.name == "auto"
+    stiff = "loosen rtol and atol" if able else 'or, if it is stiff, write solver="auto"'
     nonfinite = f"Check {equation} for a division by zero or a root or logarithm of a negative number."
     if abs(y[worst]) > _HUGE:
         nonfinite = f"It grows without bound: shorten t_span to end before t={time:g}, or check {equation}."
@@ -54,7 +55,7 @@ def _on_the_way(sol: Solution, program: Program, code: int, key: Any) -> str:
 
 def _culprit(sol: Solution, program: Program, y: Any, rates: Any, own: Any) -> tuple[str, int, bool]:
     """(name, index, whether it is known from the error estimate): the largest local error, or else the fastest change."""
-    error = program.native and int(sol._tail("rejected")) > 0
+    error = program.native and program.modal is None and int(sol._tail("rejected")) > 0
     with np.errstate(all="ignore"):
         speed = np.where(np.isfinite(rates) & np.isfinite(y), np.abs(rates) / (np.abs(y) + 1e-12), np.inf)
     worst = int(sol._tail("worst")) if error else int(np.argmax(np.where(own, speed, -1.0)))

@@ -1,4 +1,12 @@
-"""Linear solves inside a step, chosen from the pattern of the matrix.
+"""Linear algebra of a step: an `Algebra` linearises f, the `Jacobian` that it gives multiplies and solves.
+
+| algebra         | Jacobian                     | solves                                      | file      |
+|-----------------|------------------------------|---------------------------------------------|-----------|
+| `DenseAlgebra`  | n x n numbers                | elimination, see below                      | linear.py |
+| `BandedAlgebra` | lower + upper + 1 vectors    | block cyclic reduction                      | banded.py |
+| `FreeAlgebra`   | products with vectors        | GMRES with the model's approximate inverse  | krylov.py |
+
+How a dense matrix is solved is chosen from its pattern.
 
 | unknowns                     | method                                                                  |
 |------------------------------|-------------------------------------------------------------------------|
@@ -20,17 +28,59 @@ The order is Markowitz's (1957): the pivot that can fill the fewest entries goes
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import lu_factor, lu_solve
 
+from ..codegen import Sparsity
+
 _UNROLLED, _INVERTED = 12, 32
 
 Solve = Callable[[Any], Any]
 Factor = Callable[[Any], tuple[Solve, Solve]]
+
+
+class Jacobian(Protocol):
+    """The Jacobian J of f at one point."""
+
+    def __matmul__(self, v: Any) -> Any:
+        """J v."""
+
+    def solver(self, c: Any, mass: Any, exact: bool = False) -> Solve:
+        """b -> x with (c*mass - J) x = b; NaN where that fails. What can be kept for several b is computed once.
+
+        `mass` is None for the identity. `exact`: x can be differentiated in both modes, by b and by all that c, mass and J hold.
+        """
+
+
+class Algebra(Protocol):
+    """How the Jacobian of a model is kept."""
+
+    def linearise(self, f: Callable[[Any, Any], Any], t: Any, y: Any) -> tuple[Any, Jacobian, Any]:
+        """f(t, y), its Jacobian by y, and its derivative by t (None where f does not hold the time)."""
+
+
+def differentiable(times: Solve, solve: Solve, solve_transposed: Solve) -> Solve:
+    """A solve of times(x) = b whose derivatives are solves with the same factors, forward and transposed."""
+
+    def apply(b: Any) -> Any:
+        return jax.lax.custom_linear_solve(times, b, lambda _, b: solve(b), lambda _, b: solve_transposed(b))
+
+    return apply
+
+
+def transposed(linear: Solve) -> Solve:
+    """The transpose of a linear function of vectors whose result has the shape of its argument."""
+    return lambda b: jax.linear_transpose(linear, b)(b)[0]
+
+
+def rate_of(f: Callable[[Any, Any], Any], t: Any, y: Any) -> Any:
+    """The derivative of f(t, y) by t."""
+    t = jnp.asarray(t, y.dtype)
+    return jax.jvp(lambda t: f(t, y), (t,), (jnp.ones_like(t),))[1]
 
 
 def agree(flag: Any) -> Any:
@@ -46,6 +96,41 @@ def _any_lane(flag: Any) -> Any:
 @_any_lane.def_vmap
 def _(axis_size: int, in_batched: Any, flag: Any) -> tuple[Any, bool]:
     return (_any_lane(jnp.any(flag)) if in_batched[0] else _any_lane(flag)), False
+
+
+# -- dense -------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DenseAlgebra:
+    """All numbers of the Jacobian, from as many products as its pattern has colours."""
+
+    sparsity: Sparsity
+    factor: Factor
+
+    @classmethod
+    def of(cls, sparsity: Sparsity, mass_pattern: np.ndarray, differential: np.ndarray) -> "DenseAlgebra":
+        """`differential` are the rows with a rate of their own."""
+        return cls(sparsity, factoriser(sparsity.pattern | mass_pattern, differential))
+
+    def linearise(self, f: Callable[[Any, Any], Any], t: Any, y: Any) -> tuple[Any, "DenseJacobian", Any]:
+        value, matrix, rate = self.sparsity.linearise(f, t, y)
+        return value, DenseJacobian(matrix, self.factor), rate
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DenseJacobian:
+    matrix: Any
+    factor: Factor
+
+    def __matmul__(self, v: Any) -> Any:
+        return self.matrix @ v
+
+    def solver(self, c: Any, mass: Any, exact: bool = False) -> Solve:
+        shifted = (jnp.eye(len(self.matrix), dtype=self.matrix.dtype) if mass is None else mass) * c - self.matrix
+        if not exact:
+            return self.factor(shifted)[0]
+        return differentiable(lambda x: shifted @ x, *self.factor(jax.lax.stop_gradient(shifted)))
 
 
 def factoriser(pattern: np.ndarray, differential: np.ndarray) -> Factor:

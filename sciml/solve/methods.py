@@ -28,22 +28,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..codegen import Sparsity
-from .linear import Factor
+from .linear import Algebra
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rhs:
-    """M y' = f(t, y) at given parameters, with what is known of its Jacobian. `mass` None is the identity.
+    """M y' = f(t, y) at given parameters, and how its Jacobian is kept.
 
-    `compact` gives the numbers of `f` from a smaller program: what is differentiated, or runs once, takes it.
+    `mass` is None for the identity, a vector for a diagonal, or a matrix (with a dense Jacobian only). `compact` gives the numbers of `f` from a smaller program: what is differentiated, or runs once, takes it.
     """
 
     f: Callable[[Any, Any], Any]
     compact: Callable[[Any, Any], Any]
     mass: Any
-    sparsity: Sparsity
-    factor: Factor
+    algebra: Algebra
     heavy: bool = False  # many operations: worth a loop over the stages
 
 
@@ -172,15 +170,14 @@ class Rosenbrock:
     def step(self, rhs: Rhs, t: Any, y: Any, h: Any, f0: Any, exact: bool = False, fsal: bool = False) -> Step:
         """`exact`: the linear solves can be differentiated in both modes. `fsal`: f at the end is wanted too."""
         b, dtype, n = self.tableau, y.dtype, y.shape[0]
-        f0, jacobian, rate = rhs.sparsity.linearise(rhs.compact, t, y)
+        f0, jacobian, rate = rhs.algebra.linearise(rhs.compact, t, y)
         inverse_h = 1 / h
-        matrix = _mass(rhs.mass, n, dtype) * (inverse_h / b.gamma) - jacobian
-        solve = differentiable(rhs.factor, matrix) if exact else rhs.factor(matrix)[0]
+        solve = jacobian.solver(inverse_h / b.gamma, rhs.mass, exact)
         A, C, nodes, d = (jnp.asarray(x, dtype) for x in (b.with_end if fsal else b.without_end))
 
         def right(i: Any, f: Any, coupled: Any) -> Any:
             coupled = coupled * inverse_h
-            r = f + (coupled if rhs.mass is None else rhs.mass @ coupled)
+            r = f + _massed(rhs.mass, coupled)
             return r if rate is None else r + (h * d[i]) * rate
 
         def stage(i: Any, state: Any) -> Any:
@@ -207,18 +204,8 @@ def _rows(weights: Any, u: Any) -> Any:
     return jnp.sum(weights[:, None] * u, axis=0)
 
 
-def _mass(mass: Any, n: int, dtype: Any) -> Any:
-    return jnp.eye(n, dtype=dtype) if mass is None else mass
-
-
-def differentiable(factor: Factor, matrix: Any) -> Callable[[Any], Any]:
-    """A solve whose derivatives are solves with the same factors, forward and transposed."""
-    solve, solve_transposed = factor(jax.lax.stop_gradient(matrix))
-
-    def apply(b: Any) -> Any:
-        return jax.lax.custom_linear_solve(lambda x: matrix @ x, b, lambda _, b: solve(b), lambda _, b: solve_transposed(b))
-
-    return apply
+def _massed(mass: Any, v: Any) -> Any:
+    return v if mass is None else mass * v if mass.ndim == 1 else mass @ v
 
 
 def _from_alpha_gamma(alpha: Any, gamma: Any, b: Any, e: Any, dense: Any, exponent: float) -> RosenbrockTableau:

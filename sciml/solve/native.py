@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from .algebra import algebra_of, mass_of
 from .engine import Engine, Outcome, Problem, Setting
-from .linear import factoriser
+from .exponential import Split
 from .methods import Rhs
 from .sensitivity import differentiable_run
 
@@ -22,15 +25,18 @@ def native_run(program: "Program", static: Any) -> Callable[[Any], Outcome]:
 
 def engine_of(program: "Program", static: Any) -> Engine:
     """The engine for one program."""
+    if program.modal is not None:
+        return _modal_engine(program, static)
     model, o = program.model, program.options
-    factor = factoriser(model.sparsity.pattern | model.mass_pattern, model.differential)
+    algebra = algebra_of(model)
 
     def rhs(args: Any) -> Rhs:
         buffer, arrays = args
         functions = eqx.combine(arrays, static)
-        mass = model.mass(program.split(buffer)["p"])
+        p = program.split(buffer)["p"]
+        linear = algebra(p, program.tolerances(buffer)[0])
         fast, compact = (lambda t, y, f=f: f(program.point(buffer, functions, t, y)) for f in (model.rates, model.compact_rates))
-        return Rhs(fast, compact, mass, model.sparsity, factor, model.heavy)
+        return Rhs(fast, compact, mass_of(model, linear, p), linear, model.heavy)
 
     problem = Problem(
         rhs,
@@ -45,6 +51,44 @@ def engine_of(program: "Program", static: Any) -> Engine:
     explicit, stiff = program.choice.row.native
     saving = {"even": "times"}.get(o.saving, o.saving)
     return Engine(problem, Setting(explicit, stiff, saving, o.dense, o.max_steps, o.recorded))
+
+
+def _modal_engine(program: "Program", static: Any) -> Engine:
+    """The engine for a program that runs in modes: its state is w, `from_modes` gives the unknowns back."""
+    modal, o = program.modal, program.options
+
+    def split(args: Any) -> Split:
+        buffer, arrays = args
+        functions, p = eqx.combine(arrays, static), program.split(buffer)["p"]
+        return Split(
+            lambda t, w: modal.rest(program.point(buffer, functions, t, w)), symbols=lambda: modal.symbols(p), groups=modal.groups, flat=modal.flat
+        )
+
+    def tolerances(args: Any) -> tuple[Any, Any]:
+        rtol, atol = program.tolerances(args[0])
+        return rtol, program.mode_size * jnp.sqrt(jnp.mean(jnp.square(atol)))
+
+    problem = Problem(
+        split,
+        span=lambda args: (args[0][0], args[0][1] - args[0][0]),
+        start=lambda args: modal.to_modes(program.split(args[0])["y0"]),
+        tolerances=tolerances,
+        times=lambda args: program.save_times(program.split(args[0])),
+        differential=np.ones(modal.size, bool),
+        bounds=None,
+        step=(lambda args: program.equal_step(program.split(args[0]))) if o.fixed else None,
+    )
+    assert program.choice.row.native is not None
+    saving = {"even": "times"}.get(o.saving, o.saving)
+    landing = o.fixed and o.saving == "even" and not o.dense
+    return Engine(problem, Setting(program.choice.row.native[0], None, saving, o.dense, o.max_steps, o.recorded, o.fixed, landing))
+
+
+def mode_size(modal: Any, n_states: int, dtype: Any) -> float:
+    """Size of w relative to the unknowns that it stands for: makes an absolute tolerance for unknowns one for modes."""
+    with jax.ensure_compile_time_eval():
+        y = np.random.default_rng(0).standard_normal(n_states).astype(dtype)
+        return float(jnp.sqrt(jnp.mean(jnp.square(modal.to_modes(jnp.asarray(y)))) / np.mean(y * y)))
 
 
 def bounds_of(program: "Program") -> tuple[np.ndarray, np.ndarray] | None:

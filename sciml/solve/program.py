@@ -20,7 +20,8 @@ import numpy as np
 from ..codegen import CompiledSystem, Point
 from .control import LandingSteps, Watched
 from .engine import Steps
-from .native import bounds_of, engine_of, native_run
+from .exponential import ModalSteps
+from .native import bounds_of, engine_of, mode_size, native_run
 from .solvers import Choice
 from .start import Start, consistent, misfit, projected, start_of
 from .status import NONFINITE, code_of
@@ -81,6 +82,16 @@ class Program:
         return self.choice.row.native is not None and self.adjoint[1] is None
 
     @property
+    def modal(self) -> Any:
+        """The form of the model in modes, where the solver works in them; None where it works in the unknowns."""
+        return self.model.modal if self.choice.row.modal else None  # type: ignore[attr-defined]
+
+    @functools.cached_property
+    def mode_size(self) -> float:
+        """How large modes are relative to the unknowns."""
+        return mode_size(self.modal, self.model.layout.n_states, self.options.dtype)
+
+    @property
     def backsolve(self) -> bool:
         return isinstance(self.adjoint[1], dfx.BacksolveAdjoint)
 
@@ -131,11 +142,12 @@ class Program:
         ys, tau = out.ys, jnp.ones(1, dtype)
         if o.saving == "steps":
             count = jnp.arange(o.max_steps + 1, dtype=jnp.int32)
-            room = jnp.full((1, self.model.layout.n_states), jnp.nan, dtype)
+            room = jnp.full((1, len(out.y)), jnp.nan, dtype)
             ys = jnp.concatenate([out.rows[1], room]).at[out.accepted].set(out.y)
             tau = jnp.concatenate([out.rows[0][:, 0], jnp.full(1, jnp.inf, dtype)]).at[out.accepted].set(out.tau)
             ys, tau = jnp.where((count <= out.accepted)[:, None], ys, jnp.nan), jnp.where(count <= out.accepted, tau, jnp.inf)
-        elif o.saving != "end":
+        ys = self.unknowns(ys)
+        if o.saving not in ("steps", "end"):
             tau = jnp.asarray(self.save_times(given), dtype)
             tau = jnp.where(jnp.isfinite(ys[:, 0]), tau, jnp.inf)
         times = jnp.where(jnp.isfinite(tau), given["t0"] + tau * (given["t1"] - given["t0"]), jnp.nan)
@@ -143,7 +155,13 @@ class Program:
         status = out.status if code is None else jnp.where(code > 0, code, out.status)
         tail = (status, out.steps, out.accepted, out.steps - out.accepted, out.worst, out.stiff_steps)
         packed = jnp.concatenate([ys.reshape(-1), times, jnp.stack([jnp.asarray(v, dtype) for v in tail])])
-        return packed, Steps.of(out.rows) if o.dense else None
+        if not o.dense:
+            return packed, None
+        return packed, Steps.of(out.rows) if self.modal is None else ModalSteps.of(out.rows, self.modal, given["p"], given["t1"] - given["t0"])
+
+    def unknowns(self, ys: Any) -> Any:
+        """Rows of what the engine runs on, as rows of the unknowns."""
+        return ys if self.modal is None else jax.vmap(self.modal.from_modes)(ys)
 
     def on_constraints(self, buffer: Any, values: Any, times: Any, ys: Any) -> Any:
         """States at some times, put back on the constraints; interpolation leaves them by its error."""
@@ -255,12 +273,18 @@ class Program:
         if self.options.fixed:
             # A path of noise cannot be differentiated by the times at which it is looked at.
             step = jax.lax.stop_gradient(jnp.abs(given["dt"] / (given["t1"] - given["t0"])))
-            if self.options.saving == "even":  # a whole number of equal steps between save times
-                interval = 1.0 / (self.options.n_times - 1)
-                step = interval / jnp.ceil(interval / step * (1 - 1e-6))
-            return step
+            return self._whole(step) if self.options.saving == "even" else step
         # diffrax guesses a first step from the rates alone; with noise the guess is ours.
         return None if self.model.noise.kind == "none" else jnp.asarray(0.01, self.options.dtype)
+
+    def _whole(self, step: Any) -> Any:
+        """The step made shorter, so that a whole number of equal ones is between two save times, or in the span."""
+        interval = 1.0 / (self.options.n_times - 1) if self.options.saving == "even" else 1.0
+        return interval / jnp.ceil(interval / step * (1 - 1e-6))
+
+    def equal_step(self, given: dict[str, Any]) -> Any:
+        """A given step for a method whose weights belong to one size: all of the solve is in equal steps."""
+        return self._whole(jax.lax.stop_gradient(jnp.abs(given["dt"] / (given["t1"] - given["t0"]))))
 
     def _controller(self, given: dict[str, Any]) -> Any:
         noisy, saving = self.model.noise.kind != "none", self.options.saving
@@ -314,7 +338,7 @@ class Program:
             if self.native:
                 arrays, static = eqx.partition(self.model.functions(values), eqx.is_inexact_array)
                 found = engine_of(other, static).run((whole[: self.times_at], arrays))
-                t, y = whole[0] + found.tau * (whole[1] - whole[0]), found.y
+                t, y = whole[0] + found.tau * (whole[1] - whole[0]), self.unknowns(found.y[None])[0]
             else:
                 out, _ = other.run(buffer[: self.times_at], values, key)
                 t, y = out[self.model.layout.n_states], out[: self.model.layout.n_states]

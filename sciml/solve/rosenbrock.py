@@ -14,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 
 from ..codegen import Sparsity
 from .engine import at_theta
-from .linear import factoriser
+from .linear import DenseAlgebra
 from .methods import RODAS5P, ROSENBROCK23, Rhs, Rosenbrock
 
 
@@ -58,7 +58,7 @@ class _RosenbrockSolver(dfx.AbstractAdaptiveSolver):
         # The control of a scaled term may be longer or shorter than t1 - t0: stages go by the time itself.
         stretch = (t1 - t0) / h
         f = lambda s, y: ravel_pytree(terms.vf(t0 + s * stretch, unravel(y), args))[0]  # noqa: E731
-        rhs = Rhs(f, f, None, sparsity, factoriser(full, np.ones(n, bool)))
+        rhs = Rhs(f, f, None, DenseAlgebra.of(sparsity, full, np.ones(n, bool)))
         step = self.method.step(rhs, jnp.zeros_like(h), flat, h, None, exact=True)
         dense = dict(y0=y0, coefficients=step.polynomial())
         return unravel(step.y1), unravel(step.error), dense, None, dfx.RESULTS.successful

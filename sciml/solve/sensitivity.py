@@ -9,6 +9,8 @@ This is the exact derivative of the computed solution (the discrete adjoint: San
 discrete adjoints, 2006), not a discretisation of the derivative. Forward directions share the Jacobian and the factors
 of each step; reverse keeps at most 1024 states and repeats the steps between two of them (Griewank and Walther 2008).
 The two are one linear map and its transpose, which is what `jax.lax.custom_linear_solve` wants to hear.
+
+What all steps have in common (`Engine.shared`) counts as one more argument of each step: its own derivative is taken once.
 """
 
 from collections.abc import Callable
@@ -21,7 +23,7 @@ import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from ..errors import SolveError
-from .engine import CHECKPOINTS, Engine, Mesh, Outcome, as_one, at_theta
+from .engine import CHECKPOINTS, Engine, Mesh, Outcome, as_one
 from .methods import Rosenbrock
 
 
@@ -72,6 +74,8 @@ class _Sweeps:
         self.engine, self.args, self.mesh = engine, args, mesh
         self.times = engine.problem.times(args) if engine.setting.saving == "times" else ()
         self.n = mesh.checkpoints.shape[1] - 1
+        self.shared = engine.shared(args)
+        self.early = 0.5 if engine.setting.landing else 0.0  # a save time that is the end of a step may be off by rounding
 
     def applied(self, directions: Any) -> dict[str, Any]:
         """L applied, as the second half of the solution of [[1, 0], [-L, 1]] (a, b) = (directions, 0)."""
@@ -94,17 +98,20 @@ class _Sweeps:
         s, dtype, n = self.engine.setting, self.mesh.checkpoints.dtype, self.n
         made: dict[str, Any] = {"ys": jnp.zeros((len(self.times) or 1, n), dtype), "y": jnp.zeros(n, dtype)}
         if s.dense or s.saving == "steps":
-            poly = (jnp.zeros((s.max_steps, 4, n), dtype),) if s.dense else ()
+            poly = (jnp.zeros((s.max_steps, self.engine.poly_rows, n), dtype),) if s.dense else ()
             made["rows"] = (jnp.zeros((s.max_steps, 2), dtype), jnp.zeros((s.max_steps, n), dtype), *poly)
         return made
 
     # -- one step as a function of what has derivatives --------------------------------
 
     def _phi(self, method: Any, tau: Any, dtau: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
-        """(state, args) -> (next state, polynomial) of an accepted step."""
-        options = {"exact": True} if isinstance(method, Rosenbrock) else {}
+        """(state, (args, shared)) -> (next state, polynomial) of an accepted step."""
+        options: dict[str, Any] = {"exact": True} if isinstance(method, Rosenbrock) else {}
 
-        def phi(y: Any, args: Any) -> tuple[Any, Any]:
+        def phi(y: Any, given: Any) -> tuple[Any, Any]:
+            args, shared = given
+            if shared:
+                options["tables"] = shared
             rhs, (t0, span) = self.engine.problem.rhs(args), self.engine.problem.span(args)
             t, h = t0 + tau * span, dtau * span
             f0 = y if method.stiff else rhs.f(t, y)
@@ -112,6 +119,19 @@ class _Sweeps:
             return self.engine.bounded(tried.y1), tried.polynomial
 
         return phi
+
+    def _value(self, tau: Any, dtau: Any) -> Callable[..., Any]:
+        """(state, polynomial, save time, needed) -> the state at that time, which is in the step."""
+
+        def value(y: Any, polynomial: Any, time: Any, needed: Any) -> Any:
+            rhs, h = (self.engine.problem.rhs(needed[0]), dtau * self.engine.problem.span(needed[0])[1]) if needed else (None, dtau)
+            return self.engine.inside(rhs, y, polynomial, (time - tau) / dtau, h)
+
+        return value
+
+    def _needed(self, args: Any) -> tuple[Any, ...]:
+        """(args,) where a value inside a step takes more than its polynomial."""
+        return (args,) if self.engine.exponential and self.engine.polynomial else ()
 
     def _by_method(self, signed: Any, make: Callable[[Any], Any]) -> Any:
         """`make(method)` of the method that took the step: its sign is on the length. Lanes of a `vmap` compute both."""
@@ -125,6 +145,7 @@ class _Sweeps:
     def forward(self, directions: Any) -> dict[str, Any]:
         args, mesh = self.args, self.mesh
         y, dy = jax.jvp(self.engine.problem.start, (args,), (directions,))
+        given, dgiven = (args, self.shared), (directions, jax.jvp(self.engine.shared, (args,), (directions,))[1])
         times, dtimes = jax.jvp(self._save_times, (args,), (directions,))
         count = len(self.times)
 
@@ -134,18 +155,18 @@ class _Sweeps:
             dtau = jnp.abs(signed)
 
             def moved(method: Any) -> Any:
-                return jax.jvp(self._phi(method, tau, dtau), (y, args), (dy, directions))
+                return jax.jvp(self._phi(method, tau, dtau), (y, given), (dy, dgiven))
 
             (y1, poly), (dy1, dpoly) = self._by_method(signed, moved)
             if "rows" in out:
                 rows = out["rows"]
                 new = (rows[0], rows[1].at[i].set(dy), *([rows[2].at[i].set(dpoly)] if len(rows) > 2 else []))
                 out = {**out, "rows": new}
-            last = jnp.where(i + 1 >= mesh.accepted, jnp.inf, tau + dtau)
+            last = jnp.where(i + 1 >= mesh.accepted, jnp.inf, tau + (1 + self.early) * dtau)
 
             def save(state: Any) -> Any:
                 k, ys = state
-                (_, value) = jax.jvp(lambda y, poly, time: at_theta(y, poly, (time - tau) / dtau), (y, poly, times[k]), (dy, dpoly, dtimes[k]))
+                _, value = jax.jvp(self._value(tau, dtau), (y, poly, times[k], self._needed(args)), (dy, dpoly, dtimes[k], self._needed(directions)))
                 return k + 1, ys.at[k].set(value)
 
             if count:
@@ -172,7 +193,7 @@ class _Sweeps:
         longest = max(1, -(-self.engine.setting.recorded // CHECKPOINTS) * 2)  # steps between two checkpoints
         times, times_bar = self._save_times(args), jnp.zeros(len(self.times), dtype)
         end = bars["y"] if len(self.times) else bars["y"] + bars["ys"][0]
-        zero = jax.tree.map(jnp.zeros_like, args)
+        zero = jax.tree.map(jnp.zeros_like, (args, self.shared))
 
         def segment(carry: Any) -> Any:
             c, k, l, bar, times_bar = carry
@@ -191,6 +212,10 @@ class _Sweeps:
         last = (mesh.accepted - 1) // mesh.stride
         start = (last, jnp.asarray(len(self.times) - 1, jnp.int32), end, zero, times_bar)
         _, _, l, bar, times_bar = jax.lax.while_loop(lambda s: s[0] >= 0, segment, start)
+        bar, shared_bar = bar
+        if self.shared:
+            (from_shared,) = jax.vjp(self.engine.shared, args)[1](shared_bar)
+            bar = jax.tree.map(jnp.add, bar, from_shared)
         (from_start,) = jax.vjp(self.engine.problem.start, args)[1](l)
         bar = jax.tree.map(jnp.add, bar, from_start)
         if len(self.times):
@@ -205,7 +230,7 @@ class _Sweeps:
             j, row, rows = carry
             signed = self.mesh.dtau[first + j]
             dtau = jnp.abs(signed)
-            y1, _ = self._by_method(signed, lambda method: self._phi(method, row[0], dtau)(row[1:], self.args))
+            y1, _ = self._by_method(signed, lambda method: self._phi(method, row[0], dtau)(row[1:], (self.args, self.shared)))
             row = jnp.concatenate([row[:1] + dtau, y1])
             return j + 1, row, rows.at[j + 1].set(row)
 
@@ -218,25 +243,27 @@ class _Sweeps:
         dtau, engine = jnp.abs(signed), self.engine
 
         def pulled(method: Any) -> Any:
-            (_, poly), pull = jax.vjp(self._phi(method, tau, dtau), y, self.args)
+            (_, poly), pull = jax.vjp(self._phi(method, tau, dtau), y, (self.args, self.shared))
             poly_bar, y_bar = jax.tree.map(jnp.zeros_like, poly), jnp.zeros_like(y)
             rows = bars.get("rows")
             if rows is not None:
                 y_bar = y_bar + rows[1][i]
                 poly_bar = poly_bar + rows[2][i] if engine.setting.dense else poly_bar
-            state = (k, y_bar, poly_bar, times_bar)
+            args_bar = jax.tree.map(jnp.zeros_like, self._needed(self.args))
+            state = (k, y_bar, poly_bar, times_bar, args_bar)
             if len(self.times):
-                state = jax.lax.while_loop(lambda s: (s[0] >= 0) & ((times[jnp.maximum(s[0], 0)] > tau) | (i == 0)), saved(poly), state)
-            left, y_bar, poly_bar, new_times_bar = state
-            from_step, step_bar = pull((l, poly_bar))
-            return left, y_bar + from_step, step_bar, new_times_bar
+                after = tau + self.early * dtau
+                state = jax.lax.while_loop(lambda s: (s[0] >= 0) & ((times[jnp.maximum(s[0], 0)] > after) | (i == 0)), saved(poly), state)
+            left, y_bar, poly_bar, new_times_bar, args_bar = state
+            from_step, (step_bar, shared_bar) = pull((l, poly_bar))
+            step_bar = jax.tree.map(jnp.add, step_bar, args_bar[0]) if args_bar else step_bar
+            return left, y_bar + from_step, (step_bar, shared_bar), new_times_bar
 
         def saved(poly: Any) -> Any:
             def one(state: Any) -> Any:
-                k, y_bar, poly_bar, times_bar = state
-                value = lambda y, poly, time: at_theta(y, poly, (time - tau) / dtau)  # noqa: E731
-                a, b, c = jax.vjp(value, y, poly, times[k])[1](bars["ys"][k])
-                return k - 1, y_bar + a, poly_bar + b, times_bar.at[k].add(c)
+                k, y_bar, poly_bar, times_bar, args_bar = state
+                a, b, c, d = jax.vjp(self._value(tau, dtau), y, poly, times[k], self._needed(self.args))[1](bars["ys"][k])
+                return k - 1, y_bar + a, poly_bar + b, times_bar.at[k].add(c), jax.tree.map(jnp.add, args_bar, d)
 
             return one
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from ..codegen import CompiledSystem, compile
 from ..errors import SolveError
+from .exponential import spread
 from .failure import failure
 from .numbers import Numbers, by_name, ends_of, has_nominal, is_traced
 from .program import TAIL, Options, Program
 from .solution import Solution
-from .solvers import adjoint_of, choose
+from .solvers import Modes, adjoint_of, choose
 
 _MAX_STEPS, _MAX_STEPS_DIFFRAX, _MAX_STEPS_STORED, _RECORDED = 1_000_000, 100_000, 4096, 16_384
 
@@ -46,11 +47,11 @@ def solve(
         initial: initial values by name ("theta'" for a rate), in place of the declared ones.
         saveat: an int (evenly spaced, both ends included), an array of times, "end" or "steps".
         key: `jax.random.key(...)`, for Systems with noise. The same key is the same path for every step size.
-        solver: "auto", a name from `sciml.solve.SOLVERS`, or a diffrax solver.
+        solver: "auto" ("etdrk4" where the linear part is diagonal in modes and stiff), a name from `sciml.solve.SOLVERS`, or a diffrax solver.
         rtol: relative tolerance; 1e-6 in float64, 1e-4 in float32. For an SDE, rtol or atol makes the step adaptive.
         atol: absolute tolerance, 1e-9 and 1e-6. May be a dict by name; is multiplied by `nominal=` where that is declared.
         dt: a fixed step. An SDE without dt, rtol and atol takes 1000 steps.
-        adjoint: "auto" ("discrete" for auto, tsit5, rodas5p and rosenbrock23, "checkpoint" for other solvers), "forward",
+        adjoint: "auto" ("discrete" for auto, tsit5, rodas5p, rosenbrock23 and etdrk4, "checkpoint" for other solvers), "forward",
             "backsolve", "direct", or a diffrax adjoint.
         dense: keep what `sol(time)` needs.
         max_steps: a million (100000 for solvers of diffrax), or 4096 where each step is stored (dense=True, saveat="steps"), or
@@ -164,13 +165,38 @@ def _program(
         if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
             raise SolveError(f"max_steps={max_steps!r}: give a positive whole number.")
         implicit = next((e.cited for e in model.reduced.equations if e.of is not None), "")
-        choice = choose(solver, model.noise.kind, adaptive=not fixed, has_tolerance=toleranced, implicit=implicit)
+        modes = _modes(model, adjoint) if isinstance(solver, str) and solver.lower() in ("auto", "etdrk4") else None
+        choice = choose(solver, model.noise.kind, adaptive=not fixed, has_tolerance=toleranced, implicit=implicit, modes=modes)
         most = _MAX_STEPS_STORED if dense or saving == "steps" else _MAX_STEPS_DIFFRAX if choice.row.native is None else _MAX_STEPS
         steps = max_steps or most
         options = Options(saving, n_times, dense, fixed, n_atol, steps, max_steps or min(steps, _RECORDED), given_params, given_initial, dtype)
         found = model.programs[chosen] = Program(model, choice, adjoint_of(adjoint, choice, bool(implicit)), options)
         model.programs.setdefault("kept", []).append((solver, adjoint))  # an id() must not be used again
     return found
+
+
+def _modes(model: CompiledSystem, adjoint: Any) -> Modes:
+    """Whether the System can be solved in modes, and how stiff it is there."""
+    name = f"System '{model.system.name}'"
+    if model.noise.kind != "none":
+        return Modes(f'\'etdrk4\' solves ordinary differential equations, and {name} has noise. Leave solver="auto", or use "euler".')
+    modal = getattr(model, "modal", None)
+    if modal is None:
+        return Modes(
+            f"'etdrk4' solves a linear part that is diagonal in modes, and {name} has none: its linear terms need constant coefficients, "
+            'on axes discretised by sci.Fourier(n), sci.Sine(n) or sci.Cosine(n). Leave solver="auto", or change sci.discretize(system, {x: ...}).'
+        )
+    bounded = next((n for n, p in model.layout.states.items() if p.declaration is not None and p.declaration.bounds is not None), None)
+    if bounded is not None:
+        return Modes(
+            f"'etdrk4' works in modes, where it cannot keep the bounds= of '{bounded}'. Leave solver=\"auto\", or declare it without bounds=."
+        )
+    if adjoint not in ("auto", "discrete", "forward"):
+        return Modes(f"'etdrk4' has derivatives of its own and does not take adjoint={adjoint!r}. Leave adjoint=\"auto\".")
+    known = model.programs.get("spread")
+    if known is None:
+        known = model.programs["spread"] = spread(modal, lambda: model.full_params(model.flat_params(model.params)[0]))
+    return Modes("", known)
 
 
 _NONE: frozenset[str] = frozenset()

@@ -3,6 +3,7 @@
 | noise       | auto       | strong order | why                                                         |
 |-------------|------------|--------------|-------------------------------------------------------------|
 | none        | tsit5 and rodas5p | 5     | whichever the stiffness at hand asks for (see `engine`)     |
+| none        | etdrk4     | 4            | where the linear part is diagonal in modes and stiff: exact there |
 | additive    | shark      | 1.5          | the highest order there is for additive noise               |
 | diagonal    | slow_rk    | 1.5          | order 1.5 for commutative noise, in Stratonovich form        |
 | commutative | slow_rk    | 1.5          | the same                                                    |
@@ -18,6 +19,8 @@ from typing import Any
 import diffrax as dfx
 
 from ..errors import SolveError, nearest
+from .exponential import ETD4
+from .exponential_diffrax import ETDRK4
 from .methods import RODAS5P, ROSENBROCK23, TSIT5
 from .rosenbrock import Rodas5P, Rosenbrock23
 
@@ -42,6 +45,7 @@ class SolverRow:
     stages: int | None = None
     levy_area: Any = None
     native: tuple[Any, Any] | None = None  # (explicit, Rosenbrock) methods of the engine
+    modal: bool = False  # runs in modes, for a System whose linear part is diagonal there
 
 
 _ST = dfx.SpaceTimeLevyArea
@@ -50,6 +54,7 @@ SOLVERS: dict[str, SolverRow] = {
     "tsit5": SolverRow(dfx.Tsit5, stages=6, native=(TSIT5, None)),
     "rodas5p": SolverRow(Rodas5P, implicit=True, native=(None, RODAS5P)),
     "rosenbrock23": SolverRow(Rosenbrock23, implicit=True, native=(None, ROSENBROCK23)),
+    "etdrk4": SolverRow(None, stages=4, native=(ETD4, None), modal=True),
     "dopri5": SolverRow(dfx.Dopri5, stages=6),
     "dopri8": SolverRow(dfx.Dopri8, stages=13),
     "bosh3": SolverRow(dfx.Bosh3, stages=3),
@@ -84,6 +89,18 @@ AUTO_ADAPTIVE = ("spark", "rtol or atol was given, and this solver estimates its
 
 
 @dataclasses.dataclass(frozen=True)
+class Modes:
+    """What a System offers to a solver that works in modes: why it cannot be used ("" if it can), how much faster some
+    modes are than others."""  # fmt: skip
+
+    refusal: str = ""
+    spread: float = 1.0
+
+
+WORTH = 30.0  # ratio of the fastest to the slowest mode
+
+
+@dataclasses.dataclass(frozen=True)
 class Choice:
     """A solver chosen, its name and the reason."""
 
@@ -96,13 +113,16 @@ class Choice:
 _ROOT_RTOL, _ROOT_ATOL = 1e-5, 1e-8  # of the stages of an implicit method with a fixed step
 
 
-def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool, implicit: str = "") -> Choice:
+def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool, implicit: str = "", modes: Modes | None = None) -> Choice:
     """The solver for a name, an instance or "auto"; refuses pairs that converge to something else.
 
-    `implicit` cites an equation that is not of the form x' = ..., if there is one.
+    `implicit` cites an equation that is not of the form x' = ..., if there is one; `modes` is None where there are none to speak of.
     """
     if implicit:
         return _for_implicit(solver, adaptive, implicit)
+    modal = _in_modes(solver, modes)
+    if modal is not None:
+        return modal
     if isinstance(solver, str) and solver == "auto":
         name, reason = AUTO_ADAPTIVE if noise != "none" and has_tolerance else AUTO[noise]
     elif isinstance(solver, str):
@@ -124,6 +144,25 @@ def choose(solver: Any, noise: str, adaptive: bool, has_tolerance: bool, implici
         # There is no error tolerance that the root finder could take over.
         return Choice(name, row, row.make(root_finder=dfx.VeryChord(rtol=_ROOT_RTOL, atol=_ROOT_ATOL)), reason)
     return Choice(name, row, row.make(), reason)
+
+
+def _in_modes(solver: Any, modes: Modes | None) -> Choice | None:
+    """The exponential method, if it is asked for or is the best for an "auto"."""
+    if isinstance(solver, ETDRK4):
+        raise SolveError('ETDRK4(...) is for diffrax.diffeqsolve; a System knows its own symbol: write sci.solve(..., solver="etdrk4").')
+    if modes is None or not isinstance(solver, str):
+        return None
+    if solver.lower() == "etdrk4":
+        if modes.refusal:
+            raise SolveError(modes.refusal)
+        return Choice("etdrk4", SOLVERS["etdrk4"], None, "chosen by you")
+    if solver == "auto" and not modes.refusal and not modes.spread < WORTH:
+        return Choice("etdrk4", SOLVERS["etdrk4"], None, f"stiff and linear in modes, the fastest {_times(modes.spread)}: solved exactly there")
+    return None
+
+
+def _times(spread: float) -> str:
+    return f"{spread:.2g} times as fast as the slowest" if spread < float("inf") else "much faster than the others"
 
 
 def _for_implicit(solver: Any, adaptive: bool, implicit: str) -> Choice:
@@ -174,7 +213,7 @@ ADJOINTS: dict[str, tuple[Any, str]] = {
 def adjoint_of(adjoint: Any, choice: Choice, implicit: bool = False) -> tuple[str, Any, str]:
     """(name, diffrax object or None for the engine's own, reason) for a name, an instance or "auto".
 
-    "auto" is "discrete" for the engine's solvers (tsit5, rodas5p, rosenbrock23 and "auto"), "checkpoint" for others:
+    "auto" is "discrete" for the engine's solvers (tsit5, rodas5p, rosenbrock23, etdrk4 and "auto"), "checkpoint" for others:
     both are exact derivatives of the computed solution, and the first works in both modes.
     """
     native = choice.row.native is not None
@@ -190,5 +229,5 @@ def adjoint_of(adjoint: Any, choice: Choice, implicit: bool = False) -> tuple[st
     if native and adjoint in ("discrete", "forward"):
         return adjoint, None, reason
     if make is None:
-        raise SolveError(f'adjoint="discrete" is there for tsit5, rodas5p and rosenbrock23, not for \'{choice.name}\'. Leave adjoint="auto".')
+        raise SolveError(f'adjoint="discrete" is there for tsit5, rodas5p, rosenbrock23 and etdrk4, not for \'{choice.name}\'. Leave adjoint="auto".')
     return adjoint, make(), reason

@@ -87,11 +87,12 @@ def _parameters_in_circle(system: "System") -> None:
             circle = " -> ".join([*path[path.index(name) :], name])
             raise ModelError(f"Parameters are defined in a circle: {circle}. Give one of them a number.")
         state[name] = 1
-        value = declaration_of(system.symbols[name]).value
+        declared = declaration_of(system.symbols[name])
+        value = declared.value
         if isinstance(value, sp.Basic):
             for node in distinct_nodes(value):
                 d = declaration_of(node)
-                if d is None:
+                if d is None or node in declared.over:
                     continue
                 if d.kind not in ("parameter", "constant"):
                     raise ModelError(

@@ -11,7 +11,7 @@ import pytest
 
 from sciml.codegen import Sparsity
 from sciml.solve.engine import at_theta
-from sciml.solve.linear import factoriser
+from sciml.solve.linear import DenseAlgebra
 from sciml.solve.methods import RODAS5P, ROSENBROCK23, TSIT5, Rhs
 from sciml.solve.rosenbrock import Rodas5P, Rosenbrock23
 
@@ -23,7 +23,7 @@ STIFF = ["rodas5p", "rosenbrock23"]
 def rhs_of(f, n, mass=None, autonomous=False):
     full, differential = np.ones((n, n), bool), np.ones(n, bool) if mass is None else np.zeros(n, bool)
     sparsity = Sparsity(full, np.arange(n), autonomous)
-    return Rhs(f, f, None if mass is None else jnp.asarray(mass), sparsity, factoriser(full, differential))
+    return Rhs(f, f, None if mass is None else jnp.asarray(mass), DenseAlgebra.of(sparsity, full, differential))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 4))

@@ -11,7 +11,9 @@
 from . import operators
 from .axes import Axis
 from .grid import Grid, discretize
+from .manufacture import manufacture
 from .methods import Chebyshev, Cosine, FiniteDifference, FiniteVolume, Fourier, Method, Sine
+from .modes import Modes, modes_of
 from .nodes import Node, Static, node
 
 __all__ = [
@@ -23,10 +25,12 @@ __all__ = [
     "Fourier",
     "Grid",
     "Method",
+    "Modes",
     "Node",
     "Sine",
     "Static",
     "discretize",
+    "manufacture",
     "node",
     "operators",
 ]

@@ -37,6 +37,7 @@ def filtered(grid: "Grid", field: "Field", rate: sp.Expr) -> sp.Expr:
     groups: dict[float, list[sp.Expr]] = {}
     linear = []
     for term in sp.Add.make_args(sp.expand(rate)):
+        term = _conservative(term)
         d = degree(term)
         if d <= 1:
             linear.append(term)
@@ -46,6 +47,21 @@ def filtered(grid: "Grid", field: "Field", rate: sp.Expr) -> sp.Expr:
     if not groups:
         return rate
     return sp.Add(*linear, *(Filtered(sp.Add(*terms), sp.Float(keep)) for keep, terms in groups.items()))
+
+
+def _conservative(term: sp.Expr) -> sp.Expr:
+    """c u**n u_x as c D(u**(n+1), x)/(n+1): one field to transform instead of two."""
+    slopes = [f for f in sp.Mul.make_args(term) if isinstance(f, sp.Derivative)]
+    if len(slopes) != 1 or len(slopes[0].variable_count) != 1 or slopes[0].variable_count[0][1] != 1:
+        return term
+    u, x = slopes[0].expr, slopes[0].variables[0]
+    rest = term / slopes[0]
+    power = next((f for f in sp.Mul.make_args(rest) if f == u or (isinstance(f, sp.Pow) and f.base == u and f.exp.is_Integer and f.exp > 0)), None)
+    if power is None or declaration_of(u) is None or declaration_of(x).kind != "space":
+        return term
+    factor, n = rest / power, power.as_base_exp()[1]
+    constant = all((e := declaration_of(a)) is None or (e.kind in ("parameter", "constant") and not e.over) for a in distinct_nodes(factor))
+    return factor * D(u ** (n + 1) / (n + 1), x) if constant else term
 
 
 def degree(e: sp.Expr) -> float:

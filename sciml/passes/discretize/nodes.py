@@ -5,6 +5,7 @@ from typing import Any
 import sympy as sp
 
 from ...errors import CompileError
+from ...symbols import declaration_of
 from .operators import Operator
 
 
@@ -72,5 +73,16 @@ class Node(sp.Function):
 
 
 def node(operator: Operator, *operands: sp.Expr) -> sp.Expr:
-    """The operator applied to arrays; 0 where a linear one meets zeros only."""
+    """The operator applied to arrays; 0 where a linear one meets zeros only. Scalar factors of one array are taken out."""
+    if operator.linear and len(operands) == 1 and isinstance(operands[0], sp.Mul):
+        scalars = [f for f in operands[0].args if _is_scalar(f)]
+        if scalars:
+            return sp.Mul(*scalars, Node(Static(operator), sp.Mul(*(f for f in operands[0].args if f not in scalars))))
     return Node(Static(operator), *operands)
+
+
+def _is_scalar(f: sp.Expr) -> bool:
+    """A number, or a power of a parameter that is one."""
+    base = f.base if isinstance(f, sp.Pow) and f.exp.is_number else f
+    d = declaration_of(base)
+    return bool(base.is_number) or (d is not None and d.kind in ("parameter", "constant") and not d.shape and not d.over and base.is_Symbol)

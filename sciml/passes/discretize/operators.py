@@ -4,6 +4,8 @@
 |------------|---------------------|--------------------------------------------------------------|
 | Points     |                     | the coordinates of an axis                                   |
 | Waves      |                     | the wave numbers of an axis after `Forward`                  |
+| Symbol     |                     | what a periodic stencil multiplies each wave by              |
+| Zeros      |                     | 0 everywhere                                                 |
 | Lift       | a                   | a with axes of length 1 put in, so that it meets other fields |
 | Drop       | a                   | a without those axes                                         |
 | Fill       | a                   | a, repeated to the whole grid                                |
@@ -143,6 +145,13 @@ class Symbol(Operator):
         offsets = self.first + np.arange(len(weights))
         found = np.exp(2j * np.pi * np.outer(j, offsets) / self.n) @ weights
         return found.real if np.max(np.abs(found.imag)) <= 1e-13 * np.max(np.abs(weights)) else found
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Zeros(Operator):
+    """Nothing, in the shape of a field."""
+
+    shape: tuple[int, ...]
 
 
 # -- shapes ----------------------------------------------------------------------------------
@@ -319,7 +328,7 @@ class Transform(Operator):
     axes: tuple[int, ...]
     lengths: tuple[int, ...]
     kinds: tuple[str, ...]
-    complex_field: bool = False
+    matrices: tuple[Any, ...] = ()  # for the axes of kind "eigen", in their order
 
 
 class Forward(Transform):

@@ -1,0 +1,415 @@
+"""The rates of a discretised System in modes: d(mode)/dt = L mode + the rest, with L known wave by wave.
+
+    periodic coordinates     Fourier coefficients; a stencil multiplies each by its symbol
+    sine and cosine series   their own coefficients
+    nodes between sides      eigenvectors of the matrix of the highest derivative, the ends left out (fast
+                             diagonalisation, Lynch, Rice and Thomas, Numer. Math. 6 (1964) 185)
+
+The linear terms are those whose coefficients hold neither unknowns nor time nor space; parameters they may hold. Everything
+else stays in the rest, which is evaluated on the grid: unknowns come from their modes, and what is a transform of a
+transform cancels, so that a product costs the transforms that it must.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from ...symbols import Applied, Declaration, Quantity, declaration_of, distinct_nodes
+from ...system import System
+from .axes import Axis, Cells, ChebyshevNodes, FourierPoints, Nodes, SinePoints
+from .grid import Field, Grid
+from .nodes import Node, node
+from .operators import Around, Backward, Edge, Ends, Fill, Forward, Inner, Matrix, Points, Stencil, Symbol, Zeros
+
+_MOST_EIGEN = 1024  # points: n*n numbers and n**3 operations
+_WORST = 1e6  # condition of the eigenvectors: so many digits are lost on the way to modes and back
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Basis:
+    """The modes of one unknown: how its array is transformed, and the symbol that stands for its coefficients."""
+
+    name: str
+    forward: Forward
+    backward: Backward
+    coefficients: Quantity
+    eigen: dict[int, tuple[np.ndarray, np.ndarray]]  # axis -> (matrix, its eigenvalues), for nodes between sides
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Modes:
+    """Rates in modes. `linear[row, column]` multiplies the modes of `column`; `rest` holds all else.
+
+    An unknown without a basis (a number, a field on a grid that has no modes) stands for itself.
+    """
+
+    bases: dict[str, Basis]
+    symbols: dict[str, Quantity]
+    linear: dict[tuple[str, str], sp.Expr]
+    rest: dict[str, sp.Expr]
+    stiff_rest: bool
+
+
+def modes_of(system: System) -> Modes | None:
+    """The modes of a reduced System; None where no unknown has a linear part that modes make diagonal."""
+    grid = system.grid
+    if grid is None or any(e.of is not None or not isinstance(e.lhs, sp.Derivative) for e in system.equations):
+        return None
+    rates = {declaration_of(e.lhs.expr).name: (e.lhs.expr, _inlined(system, e.rhs)) for e in system.equations}
+    bases: dict[str, Basis] = {}
+    for name, (array, rate) in rates.items():
+        field = grid.fields.get(name.rstrip("'"))
+        if field is not None and declaration_of(array).shape:
+            basis = _basis(grid, field, name, array, rates)
+            if basis is not None:
+                bases[name] = basis
+    if not bases:
+        return None
+    symbols = {n: b.coefficients for n, b in bases.items()}
+    symbols |= {n: _stand_in(a) for n, (a, _) in rates.items() if n not in bases}
+    back = {a: node(bases[n].backward, symbols[n]) if n in bases else symbols[n] for n, (a, _) in rates.items()}
+    linear: dict[tuple[str, str], sp.Expr] = {}
+    rest: dict[str, sp.Expr] = {}
+    for name, (_, rate) in rates.items():
+        if name not in bases:
+            rest[name] = rate.xreplace(back)
+            continue
+        rewriter = _Rewriter(bases, {a: n for n, (a, _) in rates.items()}, back, bases[name])
+        for term in sp.Add.make_args(rewriter.hat(rate)):
+            column, coefficient = _linear_in(term, bases, symbols, name)
+            if column is None:
+                rest[name] = rest.get(name, sp.S.Zero) + term
+            else:
+                linear[name, column] = linear.get((name, column), sp.S.Zero) + coefficient
+        rest.setdefault(name, sp.S.Zero)
+    if not any(c.has(Node) for c in linear.values()):
+        return None
+    return Modes(bases, symbols, linear, rest, _differentiates(rest, linear))
+
+
+def _inlined(system: System, e: sp.Expr) -> sp.Expr:
+    """With eliminated unknowns written out."""
+    for _ in range(len(system.eliminated)):
+        if not e.has(*system.eliminated):
+            break
+        e = e.xreplace(system.eliminated)
+    return e
+
+
+def _stand_in(array: Applied) -> Quantity:
+    d = declaration_of(array)
+    return Quantity(Declaration("constant", f"modes:{d.name}", shape=d.shape))
+
+
+# -- bases ---------------------------------------------------------------------------------
+
+
+def _basis(grid: Grid, field: Field, name: str, array: Applied, rates: dict[str, tuple[Applied, sp.Expr]]) -> Basis | None:
+    axes = [grid.axes[c.name] for c in field.coordinates]
+    kinds, forward, backward, eigen = [], [], [], dict[int, tuple[np.ndarray, np.ndarray]]()
+    for i, axis in enumerate(axes):
+        if isinstance(axis, FourierPoints) or (axis.periodic and isinstance(axis, Nodes | Cells) and axis.uniform):
+            kinds.append("fourier")
+        elif isinstance(axis, SinePoints):
+            kinds.append(axis.series)
+        elif isinstance(axis, Nodes | Cells) and not axis.periodic and axis.n <= _MOST_EIGEN:
+            found = _eigen(axis, i, array, [r for _, r in rates.values()])
+            if found is None:
+                return None
+            matrix, values, vectors, inverse = found
+            eigen[i] = (matrix, values)
+            kinds.append("eigen")
+            forward.append(inverse)
+            backward.append(vectors)
+        else:
+            return None
+    places, lengths = tuple(range(len(axes))), tuple(a.n for a in axes)
+    coefficients = Quantity(Declaration("constant", f"modes:{name}"), real=None)
+    return Basis(
+        name, Forward(places, lengths, tuple(kinds), tuple(forward)), Backward(places, lengths, tuple(kinds), tuple(backward)), coefficients, eigen
+    )
+
+
+def _eigen(axis: Axis, i: int, array: Applied, rates: list[sp.Expr]) -> Any:
+    """(matrix, eigenvalues, eigenvectors, their inverse) of the stiffest one-axis operator in the rates; None if there is none."""
+    best: np.ndarray | None = None
+    for rate in rates:
+        for term in _terms(rate):
+            matrix = term_matrix(term, array, i, axis.n)
+            if matrix is not None and matrix.any() and (best is None or np.linalg.norm(matrix, np.inf) > np.linalg.norm(best, np.inf)):
+                best = matrix
+    if best is None:
+        return None
+    # Ends that conditions determine are neither read nor moved: they are modes of their own, with eigenvalue 0.
+    used = best.any(0) | best.any(1)
+    inner = best[np.ix_(used, used)]
+    values, vectors = np.linalg.eig(inner)
+    if np.max(np.abs(values.imag)) > 1e-9 * np.max(np.abs(values)) or np.linalg.cond(vectors) > _WORST:
+        return None
+    order = np.argsort(-values.real)
+    whole_values, whole = np.zeros(axis.n), np.eye(axis.n)
+    whole_values[used] = values.real[order]
+    whole[np.ix_(used, used)] = vectors.real[:, order]
+    return best, whole_values, whole, np.linalg.inv(whole)
+
+
+def _terms(e: sp.Expr) -> list[sp.Expr]:
+    """The additive terms of a rate without their scalar factors, each under the `Inner` and `Fill` that it stands in."""
+    if isinstance(e, Node) and isinstance(e.operator, Inner | Fill):
+        return [node(e.operator, t) for t in _terms(e.operands[0])]
+    found = []
+    for term in sp.Add.make_args(sp.expand_mul(e, deep=False) if isinstance(e, sp.Add | sp.Mul) else e):
+        scalars, others = _factors(term)
+        del scalars
+        if isinstance(others, sp.Add) or (isinstance(others, Node) and isinstance(others.operator, Inner | Fill)):
+            found += _terms(others)
+        else:
+            found.append(others)
+    return found
+
+
+def _factors(term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    scalars = [f for f in sp.Mul.make_args(term) if _is_scalar(f)]
+    return sp.Mul(*scalars), sp.Mul(*(f for f in sp.Mul.make_args(term) if f not in scalars))
+
+
+def _is_scalar(e: sp.Expr) -> bool:
+    """Numbers and parameters: the same at every time and everywhere."""
+    for n in distinct_nodes(e):
+        d = declaration_of(n)
+        if isinstance(n, Node) or (d is not None and (d.kind not in ("parameter", "constant") or d.shape or d.name.startswith("modes:"))):
+            return False
+    return True
+
+
+def term_matrix(e: sp.Expr, array: sp.Expr, axis: int, n: int) -> np.ndarray | None:
+    """The matrix that a term applies to an array along one axis, without what does not depend on the array; None if it is not one."""
+    if e == array:
+        return np.eye(n)
+    if not e.has(array):
+        return np.zeros((0, 0))
+    if isinstance(e, sp.Add):
+        parts = [term_matrix(a, array, axis, n) for a in e.args]
+        if any(p is None for p in parts):
+            return None
+        shaped = [p for p in parts if p is not None and p.size]
+        return sum(shaped[1:], shaped[0])
+    if isinstance(e, sp.Mul):
+        numbers = [a for a in e.args if a.is_number]
+        others = [a for a in e.args if not a.is_number]
+        inner = term_matrix(others[0], array, axis, n) if len(others) == 1 else None
+        return None if inner is None else float(sp.Mul(*numbers)) * inner
+    if not isinstance(e, Node):
+        return None
+    return _node_matrix(e, array, axis, n)
+
+
+def _node_matrix(e: Node, array: sp.Expr, axis: int, n: int) -> np.ndarray | None:
+    o = e.operator
+    if isinstance(o, Fill):
+        return term_matrix(e.operands[0], array, axis, n)
+    if not isinstance(o, Stencil | Matrix | Ends | Around | Edge | Inner):
+        return None
+    if not isinstance(o, Inner) and o.axis != axis:
+        return None
+    inner = term_matrix(e.operands[0], array, axis, n)
+    if inner is None:
+        return None
+    inner = inner if inner.size else np.zeros((n, n))
+    if isinstance(o, Stencil | Matrix):
+        return o.matrix() @ inner
+    if isinstance(o, Inner):
+        left, right = o.cuts[axis]
+        masked = inner.copy()
+        masked[:left] = 0
+        masked[len(masked) - right :] = 0
+        return masked
+    if isinstance(o, Edge):
+        weights = np.asarray(o.weights)
+        rows = inner[o.skip : o.skip + len(weights)] if o.end == "left" else inner[::-1][o.skip : o.skip + len(weights)]
+        return (weights @ rows)[None, :]
+    ends = [term_matrix(x, array, axis, n) for x in e.operands[1:]]
+    if any(x is None or x.shape not in ((0, 0), (1, n)) for x in ends):
+        return None
+    rows = [x if x is not None and x.size else np.zeros((1, n)) for x in ends]
+    left, right = rows[: o.left], rows[o.left :]
+    if isinstance(o, Ends):
+        return np.concatenate([*left, inner[o.left : len(inner) - o.right], *right])
+    return np.concatenate([*reversed(left), inner, *right])
+
+
+# -- rewriting ---------------------------------------------------------------------------------
+
+
+class _Rewriter:
+    """Takes transforms into a rate, as far as they go, for the basis of one unknown."""
+
+    def __init__(self, bases: dict[str, Basis], names: dict[Applied, str], back: dict[Applied, sp.Expr], basis: Basis):
+        self.bases, self.names, self.back, self.basis = bases, names, back, basis
+        self.done: dict[sp.Basic, sp.Basic] = {}
+        self.rank = len(basis.forward.axes)
+
+    def hat(self, e: sp.Expr) -> sp.Expr:
+        """The coefficients of an array, in coefficients of the unknowns where they can be."""
+        if e == 0:
+            return e
+        if isinstance(e, sp.Add | sp.Mul):
+            expanded = sp.expand_mul(e, deep=False)
+            if isinstance(expanded, sp.Add):
+                return self._sum(expanded.args)
+            scalar, rest = _factors(expanded)
+            if scalar != 1:
+                return sp.expand_mul(scalar * self.hat(rest), deep=False)
+        if e in self.names and self._alike(self.names[e]):
+            return self.bases[self.names[e]].coefficients
+        if isinstance(e, Node):
+            found = self._node(e)
+            if found is not None:
+                return found
+        return node(self.basis.forward, self._cancelled(e.xreplace(self.back)))
+
+    def _cancelled(self, e: Any) -> Any:
+        """Without transforms of what has just been transformed back."""
+        if e not in self.done:
+            args = tuple(self._cancelled(a) for a in e.args)
+            made = e.func(*args) if args != e.args else e
+            if isinstance(made, Node) and isinstance(made.operator, Forward) and isinstance(made.operands[0], Node):
+                inner = made.operands[0]
+                o, b = made.operator, inner.operator
+                if isinstance(b, Backward) and (o.axes, o.lengths, o.kinds) == (b.axes, b.lengths, b.kinds):
+                    made = inner.operands[0]
+            self.done[e] = made
+        return self.done[e]
+
+    def _sum(self, terms: Any) -> sp.Expr:
+        """What has no simpler form is transformed together, once."""
+        known, together = sp.S.Zero, sp.S.Zero
+        for term in terms:
+            scalar, rest = _factors(term)
+            h = self.hat(rest)
+            if isinstance(h, Node) and h.operator == self.basis.forward:
+                together += scalar * h.operands[0]
+            else:
+                known += sp.expand_mul(scalar * h, deep=False)
+        return known + (node(self.basis.forward, together) if together != 0 else sp.S.Zero)
+
+    def _alike(self, name: str) -> bool:
+        b = self.bases.get(name)
+        return b is not None and b.forward == self.basis.forward
+
+    def _node(self, e: Node) -> sp.Expr | None:
+        o = e.operator
+        if isinstance(o, Backward) and (o.axes, o.lengths, o.kinds) == (self.basis.forward.axes, self.basis.forward.lengths, self.basis.forward.kinds):
+            return self._coefficients(e.operands[0])
+        if isinstance(o, Stencil) and o.periodic and self.basis.forward.kinds[o.axis] == "fourier":
+            fourier = [i for i, k in enumerate(self.basis.forward.kinds) if k == "fourier"]
+            symbol = node(Symbol(self.rank, o.axis, o.n, o.axis == fourier[-1], o.first, tuple(float(w) for w in np.asarray(o.weights))))
+            inner = self.hat(e.operands[0])
+            return sp.expand_mul(symbol * inner, deep=False) if np.ndim(o.weights) == 1 else None
+        if isinstance(o, Inner | Fill):
+            inside = e.operands[0]
+            terms = sp.Add.make_args(sp.expand_mul(inside, deep=False) if isinstance(inside, sp.Add | sp.Mul) else inside)
+            scaled = [_factors(t) for t in terms]
+            if len(terms) > 1 or scaled[0][0] != 1:
+                return self._sum([s * node(o, t) for s, t in scaled])
+            if isinstance(o, Fill) and inside.has(*self.names):
+                return self.hat(inside)
+            if isinstance(inside, Node) and isinstance(inside.operator, Fill):
+                return self.hat(node(o, inside.operands[0])) if inside.has(*self.names) else None
+        return self._eigenvalues(e)
+
+    def _coefficients(self, e: sp.Expr) -> sp.Expr:
+        """What stands under a `Backward`: transforms of the same kind inside it are rewritten too."""
+        inner = {n: self.hat(n.operands[0]) for n in distinct_nodes(e) if isinstance(n, Node) and n.operator == self.basis.forward}
+        return sp.expand_mul(e.xreplace(inner), deep=False) if inner else e
+
+    def _eigenvalues(self, e: Node) -> sp.Expr | None:
+        """A matrix along one axis that the eigenvectors make diagonal, and what in it does not depend on the unknown."""
+        for array, name in self.names.items():
+            if not e.has(array) or not self._alike(name):
+                continue
+            for axis, (matrix, values) in self.bases[name].eigen.items():
+                own = term_matrix(e, array, axis, len(values))
+                if own is None or not own.size:
+                    continue
+                scale = _ratio(own, matrix)
+                if scale is None:
+                    continue
+                symbol = scale * node(Points(self.rank, axis, len(values), 0.0, 0.0, values))
+                for other, (m, v) in self.bases[name].eigen.items():
+                    if other != axis and isinstance(e.operator, Inner) and any(e.operator.cuts[other]):
+                        left, right = e.operator.cuts[other]
+                        used = np.ones(len(v))
+                        used[:left] = 0
+                        used[len(v) - right :] = 0
+                        del m
+                        symbol *= node(Points(self.rank, other, len(v), 0.0, 0.0, used))
+                found = symbol * self.bases[name].coefficients
+                if e.xreplace({array: sp.S.Zero}) == 0:
+                    return found
+                return found + self.hat(e.xreplace({array: node(Zeros(declaration_of(array).shape))}))
+        return None
+
+
+def _ratio(matrix: np.ndarray, of: np.ndarray) -> float | None:
+    """c with matrix = c*of, None if there is none."""
+    i = np.unravel_index(np.argmax(np.abs(of)), of.shape)
+    c = float(matrix[i] / of[i])
+    return c if np.max(np.abs(matrix - c * of)) <= 1e-10 * abs(c) * abs(of[i]) and c else None
+
+
+def _linear_in(term: sp.Expr, bases: dict[str, Basis], symbols: dict[str, Quantity], row: str) -> tuple[str | None, sp.Expr]:
+    """(the unknown whose modes a term is a multiple of, the multiplier), or (None, the term)."""
+    for name, basis in bases.items():
+        if basis.forward != bases[row].forward:
+            continue
+        coefficient = term / symbols[name]
+        if coefficient.has(*symbols.values()) or not term.has(symbols[name]):
+            continue
+        if all(_is_static(f) for f in sp.Mul.make_args(coefficient)):
+            return name, coefficient
+    return None, term
+
+
+def _is_static(f: sp.Expr) -> bool:
+    """Numbers, parameters and arrays that belong to the grid alone."""
+    for n in distinct_nodes(f):
+        d = declaration_of(n)
+        if d is not None and (d.kind not in ("parameter", "constant") or d.shape or d.name.startswith("modes:")):
+            return False
+        if isinstance(n, Node) and isinstance(n.operator, Forward | Backward):
+            return False
+    return True
+
+
+def _differentiates(rest: dict[str, sp.Expr], linear: dict[tuple[str, str], sp.Expr]) -> bool:
+    """Whether the rest differentiates as often as the linear part: then it is as stiff, and modes do not help."""
+
+    def order(e: sp.Expr) -> int:
+        best = 0
+        for n in distinct_nodes(e):
+            o = n.operator if isinstance(n, Node) else None
+            if isinstance(n, sp.Pow) and isinstance(n.base, Node) and n.exp.is_Integer and getattr(n.base.operator, "kind", "") in ("fourier", "sine", "cosine"):
+                best = max(best, int(n.exp))
+            elif isinstance(o, Stencil | Matrix):
+                name = o.name
+                best = max(best, int(name[1:]) if name[:1] == "d" and name[1:].isdigit() else 2 if name in ("flux",) and e.has(Stencil) else 1)
+        return best
+
+    def holds(e: sp.Expr) -> bool:
+        return any(getattr(declaration_of(n), "name", "").startswith("modes:") for n in distinct_nodes(e))
+
+    most = max((order(c) if not _has_eigen(c) else 2 for c in linear.values()), default=0)
+    return any(order(t) >= most > 1 for e in rest.values() for t in sp.Add.make_args(e) if holds(t))
+
+
+def _has_eigen(c: sp.Expr) -> bool:
+    return any(isinstance(n, Node) and isinstance(n.operator, Points | Symbol) for n in distinct_nodes(c))
+
+
+__all__ = ["Basis", "ChebyshevNodes", "Modes", "modes_of", "term_matrix"]
