@@ -60,7 +60,8 @@ class Discretised(Declared):
         model = self.model
         p, values, given_ = model.flat_params({})
         p, functions = model.full_params(p, given_), model.functions(values)
-        start = model.initial_state(model.flat_state(model.initial), p, 0.0)
+        known = {n: model.initial.get(n, np.zeros(place.shape)) for n, place in model.layout.states.items()}  # expressions are filled in next
+        start = model.initial_state(model.flat_state(known), p, 0.0)
         return lambda y: model.rates(Point(0.0, y, p, functions)), start
 
     def solve(self, end: float, **options: Any) -> Solved:

@@ -84,7 +84,7 @@ class _Lowering:
             self.leaves[kind, name] = self._new()
         return self.leaves[kind, name]
 
-    def _constant(self, value: float | bool) -> Slot:
+    def _constant(self, value: complex | bool) -> Slot:
         key = (type(value), value)
         if key not in self._constant_slots:
             self._constant_slots[key] = self._new()
@@ -145,7 +145,7 @@ class _Lowering:
     def _declared(self, node: Any, d: Any, mask: Slot | None) -> Slot:
         if d.kind == "unknown" and d.name in self._definitions:
             return self.slot(self._definitions[d.name], mask)
-        if d.kind in ("unknown", "parameter", "constant", "noise", "time"):
+        if d.kind in ("unknown", "parameter", "constant", "noise", "time", "modes"):
             return self._leaf(d.kind, d.name)
         if d.kind not in ("data", "table", "function", "neural"):
             raise CompileError(f"'{d.name}' is a {d.kind} and has no value at a point of time.")

@@ -1,7 +1,7 @@
 """A model in modes: dw/dt = L w + rest(t, w), w the coefficients of all unknowns as one flat real vector.
 
-    w         real and imaginary parts of each unknown's coefficients, one unknown after the other
-    groups    unknowns whose modes are coupled wave by wave, as one array (m, K); others alone, (1, K)
+w         real and imaginary parts of each unknown's coefficients, one unknown after the other
+groups    unknowns whose modes are coupled wave by wave, as one array (m, K); others alone, (1, K)
 """
 
 import functools
@@ -148,4 +148,3 @@ class Modal:
         if self.complex[name]:
             return value if jnp.iscomplexobj(value) else jax.lax.complex(value.astype(dtype), jnp.zeros(value.shape, dtype))
         return value.astype(dtype)
-

@@ -11,7 +11,7 @@ import numpy as np
 import sympy as sp
 
 from ..passes import Node, determined, operators
-from ..symbols import Applied, declaration_of, distinct_nodes
+from ..symbols import Applied, declaration_of
 from .sparsity import contents
 from .structure import Band, Free, Structure
 

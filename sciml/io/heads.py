@@ -13,7 +13,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import Boolean
 
 from ..codegen import TABLE
-from ..symbols import Component, Dot
+from ..symbols import At, Component, D, Dot
 from .exact import Unreadable, read_integer, shown, typed, write_integer
 
 CONSTANTS: dict[str, sp.Basic] = {
@@ -35,7 +35,7 @@ CONSTANTS: dict[str, sp.Basic] = {
 _ALGEBRA = (sp.Add, sp.Mul, sp.Pow, sp.Min, sp.Max, Component, Dot, sp.besseli, sp.DiracDelta, sp.arg)
 _RELATIONS = (sp.Eq, sp.Ne, sp.Lt, sp.Le, sp.Gt, sp.Ge)
 _LOGIC = (sp.And, sp.Or, sp.Not)
-_PARTS = (sp.Derivative, sp.Piecewise, ExprCondPair, sp.Tuple)
+_PARTS = (sp.Derivative, sp.Integral, D, At, sp.Piecewise, ExprCondPair, sp.Tuple)
 _TABULATED = tuple(head for head in TABLE if isinstance(head, type))  # sympy.E1 is a plain function: it gives an expint
 
 HEADS: dict[str, Any] = {head.__name__: head for head in (*_ALGEBRA, *_RELATIONS, *_LOGIC, *_PARTS, *_TABULATED)}
@@ -59,7 +59,7 @@ def construct(name: str, args: tuple[sp.Basic, ...]) -> sp.Basic:
     for i, a in enumerate(args):
         if not isinstance(a, _kind_of_argument(head, i)):
             raise Unreadable(f"{name} cannot have {shown(a)} for argument {i + 1}")
-    made = head(*args) if head in (ExprCondPair, sp.Tuple) else head(*args, evaluate=False)
+    made = head(*args) if head in (ExprCondPair, sp.Tuple, sp.Integral) else head(*args, evaluate=False)
     if type(made) is not head or made.args != args:
         raise Unreadable(f"{name} does not exist with the arguments {shown(args)}")
     return made
@@ -70,7 +70,7 @@ def _kind_of_argument(head: Any, position: int) -> Any:
         return Boolean
     if head is sp.Piecewise:
         return ExprCondPair
-    if head is sp.Derivative and position > 0:
+    if head in (sp.Derivative, sp.Integral) and position > 0:
         return sp.Tuple
     return sp.Expr
 

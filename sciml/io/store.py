@@ -17,6 +17,7 @@ import jax
 import sympy as sp
 
 from ..errors import FileError
+from ..passes import METHODS, discretize
 from ..symbols import Applied
 from ..system import Equation, System
 from .exact import Unreadable, field, only, shown, typed
@@ -24,7 +25,8 @@ from .read import Reader
 from .write import Writer
 
 FORMAT = "sciml-system"
-VERSION = 1
+VERSION = 2
+"""1: equations of time alone. 2: also conditions at sides, and the methods that a System was discretised by."""
 
 _RESTORE = "Restore the file from a copy, or save the System again with sci.save(system, path)."
 _EDITED = "A saved file is not for editing: load the original, change the System with system.replace(...), and save that."
@@ -114,7 +116,7 @@ def load(path: Any) -> System:
 def _document(system: System) -> dict[str, Any]:
     document = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": 2 if system.boundary or system.grid is not None else 1,
         "written_with": _versions(),
         "digest": system.digest,
         "content": _content(system),
@@ -129,7 +131,11 @@ def _content(system: System) -> dict[str, Any]:
 
 
 def _write_system(system: System, writer: Writer) -> dict[str, Any]:
+    if system.grid is not None:  # how it was made says it all, and in far less space
+        return {**_write_system(system.grid.declared, writer), "methods": {n: _write_method(m, n, writer) for n, m in system.grid.methods.items()}}
+    conditions = {side: [[writer.node(e.lhs), writer.node(e.rhs)] for e in listed] for side, listed in system.boundary.items()}
     return {
+        **({"boundary": conditions} if conditions else {}),
         **{key: getattr(system, key) for key in (*_TEXTS, *_FLAGS)},
         "units": dict(system.units),
         "equations": [[writer.node(e.lhs), writer.node(e.rhs)] for e in system.equations],
@@ -138,6 +144,16 @@ def _write_system(system: System, writer: Writer) -> dict[str, Any]:
         "observed": {name: writer.node(e) for name, e in system.observed.items()},
         "components": {name: _write_system(c, writer) for name, c in system.components.items()},
     }
+
+
+def _write_method(method: Any, name: str, writer: Writer) -> list[Any]:
+    return [method.name, *(writer.value(v, f"an option of the method of '{name}'") for v in method.fields)]
+
+
+def _read_method(entry: Any, reader: Reader) -> Any:
+    if type(entry) is not list or not entry or entry[0] not in METHODS:
+        raise Unreadable(f"{shown(entry)} is not a method for a coordinate")
+    return METHODS[entry[0]](*map(reader.value, entry[1:]))
 
 
 def _versions() -> dict[str, str]:
@@ -234,7 +250,8 @@ def _verify(document: dict[str, Any], system: System) -> None:
 
 def _read_system(entry: Any, reader: Reader, target: str) -> System:
     what = "the System"
-    only(typed(entry, dict, what), (*_TEXTS, *_FLAGS, *_TABLES, *_PAIRS), what)
+    optional = [key for key in ("boundary", "methods") if key in typed(entry, dict, what)]
+    only(entry, (*_TEXTS, *_FLAGS, *_TABLES, *_PAIRS, *optional), what)
     texts = {key: field(entry, key, str, what) for key in _TEXTS}
     flags = {key: field(entry, key, bool, what) for key in _FLAGS}
     tables = {key: field(entry, key, dict, what) for key in _TABLES}
@@ -243,17 +260,25 @@ def _read_system(entry: Any, reader: Reader, target: str) -> System:
         raise Unreadable(f"the calculus {shown(texts['calculus'])} is neither ito nor stratonovich")
     if not all(isinstance(u, Applied) for u, _ in pairs["eliminated"]):
         raise Unreadable("something that is not an unknown stands among the eliminated unknowns")
+    boundary = {
+        side: tuple(Equation(*_pair(p, reader), target) for p in typed(listed, list, f"the conditions at {side}"))
+        for side, listed in (field(entry, "boundary", dict, what) if "boundary" in entry else {}).items()
+    }
     # derive makes a System as it is given: a saved one has been checked, and passes may have worked on it since.
-    return System([]).derive(
+    made = System([]).derive(
         **texts,
         **flags,
         equations=tuple(Equation(lhs, rhs, target) for lhs, rhs in pairs["equations"]),
         eliminated=dict(pairs["eliminated"]),
         units={name: typed(u, str, f"the unit of '{name}'") for name, u in tables["units"].items()},
         initial={name: reader.value(v) for name, v in tables["initial"].items()},
+        boundary=boundary,
         observed={name: reader.expression(i) for name, i in tables["observed"].items()},
         components={name: _read_system(c, reader, target) for name, c in tables["components"].items()},
     )
+    if "methods" not in entry:
+        return made
+    return discretize(made, {name: _read_method(m, reader) for name, m in field(entry, "methods", dict, what).items()})
 
 
 def _pair(entry: Any, reader: Reader) -> tuple[sp.Expr, sp.Expr]:

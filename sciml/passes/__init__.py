@@ -3,7 +3,23 @@
 from .alias import eliminate_aliases
 from .conservation import ConservationLaw, conservation_laws
 from .constraints import Constraints, constraint_form, determined, mass_rows
-from .discretize import Chebyshev, Cosine, FiniteDifference, FiniteVolume, Fourier, Grid, Method, Modes, Node, Sine, discretize, manufacture, modes_of, operators
+from .discretize import (
+    METHODS,
+    Chebyshev,
+    Cosine,
+    FiniteDifference,
+    FiniteVolume,
+    Fourier,
+    Grid,
+    Method,
+    Modes,
+    Node,
+    Sine,
+    discretize,
+    manufacture,
+    modes_of,
+    operators,
+)
 from .isolate import isolate
 from .noise import NoiseForm, ito_chain_rule, noise_form, to_calculus
 from .order import first_order
@@ -11,6 +27,7 @@ from .pipeline import PASSES, run_passes
 from .units import convert_units
 
 __all__ = [
+    "METHODS",
     "PASSES",
     "Chebyshev",
     "ConservationLaw",

@@ -210,8 +210,9 @@ def _reduced(low: Any, diagonal: Any, up: Any, rows: Any, rated: bool) -> tuple[
         smaller = (_product(left, before(low_even)), rest, _product(right, after(up_even)), rows[..., 1::2])
         return smaller, (inverted, left, right, -_product(inverted, low_even), -_product(inverted, up_even)), growth
 
-    smaller, (inverted, left, right, from_left, from_right), growth = _sealed(level, rows[0, 0])
-    inner, later_growth = _reduced(*smaller, rated)
+    (low_left, rest, up_left, rows_left), factors, growth = _sealed(level, rows[0, 0])
+    inverted, left, right, from_left, from_right = factors
+    inner, later_growth = _reduced(low_left, rest, up_left, rows_left, rated)
 
     def solve(b: Any) -> Any:
         own = b[..., 0::2]
@@ -226,8 +227,8 @@ def _reduced(low: Any, diagonal: Any, up: Any, rows: Any, rated: bool) -> tuple[
 def _sealed(make: Callable[[], Any], number: Any) -> Any:
     """`make()` behind a condition that holds unless a number is NaN: XLA does not fuse through it.
 
-    Fused with the round after it every operation is repeated for each that uses it, and again in the next round: the
-    program grows with the cube of the number of rounds, and takes ten times as long to compile.
+    Fused with the rounds after it every operation is repeated for each that uses it: with blocks of two rows the program
+    takes four times as long to compile.
     """
     empty = jax.tree.map(lambda v: jnp.full(v.shape, jnp.nan, v.dtype), jax.eval_shape(make))
     return jax.lax.cond(agree(number >= 0), make, lambda: empty)

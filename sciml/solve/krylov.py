@@ -40,6 +40,8 @@ class FreeAlgebra:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FreeJacobian:
+    """`times(v)` is J v, from one linearisation of f."""
+
     algebra: FreeAlgebra
     times: Solve
 

@@ -28,7 +28,7 @@ The order is Markowitz's (1957): the pivot that can fill the fewest entries goes
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +43,7 @@ Solve = Callable[[Any], Any]
 Factor = Callable[[Any], tuple[Solve, Solve]]
 
 
+@runtime_checkable
 class Jacobian(Protocol):
     """The Jacobian J of f at one point."""
 
@@ -56,6 +57,7 @@ class Jacobian(Protocol):
         """
 
 
+@runtime_checkable
 class Algebra(Protocol):
     """How the Jacobian of a model is kept."""
 
@@ -120,6 +122,8 @@ class DenseAlgebra:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DenseJacobian:
+    """A matrix, and how one of its pattern is factorised."""
+
     matrix: Any
     factor: Factor
 

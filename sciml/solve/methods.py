@@ -35,7 +35,8 @@ from .linear import Algebra
 class Rhs:
     """M y' = f(t, y) at given parameters, and how its Jacobian is kept.
 
-    `mass` is None for the identity, a vector for a diagonal, or a matrix (with a dense Jacobian only). `compact` gives the numbers of `f` from a smaller program: what is differentiated, or runs once, takes it.
+    `mass` is None for the identity, a vector for a diagonal, or a matrix (with a dense Jacobian only). `compact` gives
+    the numbers of `f` from a smaller program: what is differentiated, or runs once, takes it.
     """
 
     f: Callable[[Any, Any], Any]

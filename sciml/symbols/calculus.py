@@ -38,13 +38,17 @@ class D(sp.Function):
     @classmethod
     def eval(cls, of: sp.Expr, coordinate: Any, order: Any = 1) -> sp.Expr | None:
         if not isinstance(coordinate, Coordinate) or declaration_of(coordinate).kind != "space":
-            raise ModelError(f"sci.D({of}, {coordinate}): the second argument is a coordinate of space, s = sci.space(\"s\", 0, 1). Rates are x.diff(sci.t).")
+            raise ModelError(
+                f'sci.D({of}, {coordinate}): the second argument is a coordinate of space, s = sci.space("s", 0, 1). Rates are x.diff(sci.t).'
+            )
         if order != 1:
             for _ in range(int(order)):
                 of = cls(of, coordinate)
             return of
         if not of.has(coordinate) and not of.is_number:
-            raise ModelError(f"sci.D({of}, {coordinate}) is 0: nothing in it depends on {coordinate}. Take the derivative by the coordinate of the field.")
+            raise ModelError(
+                f"sci.D({of}, {coordinate}) is 0: nothing in it depends on {coordinate}. Take the derivative by the coordinate of the field."
+            )
         return sp.S.Zero if of.is_number else None
 
     def _eval_is_real(self) -> Any:

@@ -278,7 +278,9 @@ def fields(
     if not coordinates or not all(isinstance(c, Coordinate) for c in coordinates):
         raise ModelError(f'fields("{names}", ...) needs its coordinates: write fields("{names}", sci.t, s) with s = sci.space("s", 0, 1).')
     if len(set(coordinates)) < len(coordinates) or all(c == t for c in coordinates):
-        raise ModelError(f'fields("{names}", ...) needs each coordinate once, at least one of them of space; sci.variables("{names}") depends on time alone.')
+        raise ModelError(
+            f'fields("{names}", ...) needs each coordinate once, at least one of them of space; sci.variables("{names}") depends on time alone.'
+        )
     metadata = dict(value=initial, unit=unit, bounds=bounds, nominal=nominal, description=description)
     real = assumptions.pop("real", True)
     given = {"real": True, **assumptions} if real else assumptions

@@ -26,7 +26,11 @@ def as_boundary(given: Mapping[Any, Any] | None, of_components: Iterable[Boundar
         raise ModelError(f"boundary is a dict from sides to conditions, {{x.left: sci.eq(u, 0)}}, not {type(given).__name__}.")
     for side, conditions in (given or {}).items():
         name = _side_name(side)
-        listed = conditions if isinstance(conditions, list) or (isinstance(conditions, tuple) and conditions and isinstance(conditions[0], Equation)) else [conditions]
+        listed = (
+            conditions
+            if isinstance(conditions, list) or (isinstance(conditions, tuple) and conditions and isinstance(conditions[0], Equation))
+            else [conditions]
+        )
         made[name] = (*made.get(name, ()), *(e for c in listed for e in as_equation(c)))
     return made
 
@@ -36,7 +40,7 @@ def _side_name(side: Any) -> str:
         return side.name
     if isinstance(side, str) and side.rpartition(".")[2] in ("left", "right") and side.rpartition(".")[0]:
         return side
-    raise ModelError(f"boundary has the key {side!r}, which is not a side: write {{x.left: ..., x.right: ...}} with x = sci.space(\"x\", 0, 1).")
+    raise ModelError(f'boundary has the key {side!r}, which is not a side: write {{x.left: ..., x.right: ...}} with x = sci.space("x", 0, 1).')
 
 
 def checked_boundary(system: "System") -> None:
@@ -50,7 +54,9 @@ def checked_boundary(system: "System") -> None:
             raise ModelError(f"boundary has '{side}', and '{name}' is periodic: it has no sides. Remove the condition, or periodic=True.")
         for i, e in enumerate(conditions):
             if not any(getattr(declaration_of(n), "kind", "") == "field" for n in distinct_nodes(e.lhs, e.rhs)):
-                raise ModelError(f"The condition {e.cited} at {side} holds no field. If a derivative was meant, it was taken by another symbol: u.diff({name}).")
+                raise ModelError(
+                    f"The condition {e.cited} at {side} holds no field. If a derivative was meant, it was taken by another symbol: u.diff({name})."
+                )
             if e in conditions[:i]:
                 raise ModelError(f"The condition {e.cited} stands twice at {side}. Remove one of them.")
 

@@ -1,4 +1,4 @@
-"""Expressions as the user thinks of them: `x'` for dx/dt and `x` for x(t), as text and as LaTeX."""
+"""Expressions as the user thinks of them: `x'` for dx/dt, `x` for x(t), `u_xx` for a derivative in space; as text and as LaTeX."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
-from ..symbols import Applied, declaration_of
+from ..symbols import Applied, Coordinate, declaration_of
 
 
 def _order_in_time(node: sp.Derivative) -> int | None:
@@ -17,24 +17,30 @@ def _order_in_time(node: sp.Derivative) -> int | None:
     return int(order) if plain and order.is_Integer else None
 
 
+def _bare(node: Any) -> bool:
+    """Whether a declared function is written by its name alone: its arguments are those it was declared with."""
+    d = declaration_of(node)
+    return d is not None and (d.kind in ("unknown", "noise", "data") or (bool(d.over) and tuple(node.args) == tuple(d.over)))
+
+
 class _Text(StrPrinter):
     def _print_Function(self, node: Any) -> str:
-        d = declaration_of(node)
-        if d is not None and d.kind in ("unknown", "noise", "data"):
-            return d.name
-        return super()._print_Function(node)
+        return declaration_of(node).name if _bare(node) else super()._print_Function(node)
 
     def _print_Derivative(self, node: Any) -> str:
-        order = _order_in_time(node)
-        return self._print(node.expr) + "'" * order if order else super()._print_Derivative(node)
+        """x' for a rate, u_xy for derivatives in space, u_xx' for both."""
+        if not isinstance(node.expr, Applied) or not all(isinstance(v, Coordinate) and n.is_Integer for v, n in node.variable_count):
+            return super()._print_Derivative(node)
+        in_space = "".join(v.name * int(n) for v, n in node.variable_count if v.declaration.kind != "time")
+        in_time = sum(int(n) for v, n in node.variable_count if v.declaration.kind == "time")
+        return self._print(node.expr) + (f"_{in_space}" if in_space else "") + "'" * in_time
 
 
 class _Latex(LatexPrinter):
     def _print_Function(self, node: Any, exp: Any = None) -> str:
-        d = declaration_of(node)
-        if d is None or d.kind not in ("unknown", "noise", "data"):
+        if not _bare(node):
             return super()._print_Function(node, exp)
-        shown = latex_name(d.name)
+        shown = latex_name(declaration_of(node).name)
         return shown if exp is None else f"{{{shown}}}^{{{exp}}}"
 
     def _print_Symbol(self, node: Any, **options: Any) -> str:

@@ -161,7 +161,9 @@ class System:
         `units` replace the whole dict: write `initial={**system.initial, "x": 1}` to change one entry.
         """
         if self.grid is not None:
-            raise ModelError("This System is discretised. Change the one it was made from, and discretise that: sci.discretize(system.replace(...), methods).")
+            raise ModelError(
+                "This System is discretised. Change the one it was made from, and discretise that: sci.discretize(system.replace(...), methods)."
+            )
         allowed = ("equations", "initial", "boundary", "observed", "units", "calculus", "name", "description")
         for key in changes:
             if key not in allowed:
@@ -249,9 +251,7 @@ class System:
     def latex(self) -> str:
         """The equations as a LaTeX `aligned` block."""
         rows = [rf"{latex(e.lhs)} &= {latex(e.rhs)}" for e in self.equations]
-        rows += [
-            rf"{latex(e.lhs)} &= {latex(e.rhs)} \\quad \\text{{at {side}}}" for side, conditions in self.boundary.items() for e in conditions
-        ]
+        rows += [rf"{latex(e.lhs)} &= {latex(e.rhs)} \quad \text{{at {side}}}" for side, conditions in self.boundary.items() for e in conditions]
         rows += [rf"{latex(u)} &:= {latex(d)}" for u, d in self.eliminated.items()]
         rows += [rf"{latex_name(n)} &= {latex(e)}" for n, e in self.observed.items()]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"

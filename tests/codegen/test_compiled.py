@@ -288,7 +288,7 @@ def test_not_a_system():
 def test_a_field_is_refused_by_name():
     s = sci.space("s", 0, 1)
     u = sci.fields("u", t, s)
-    with pytest.raises(CompileError, match=r"'u' is a field over t, s"):
+    with pytest.raises(CompileError, match=r"'u' is a field over s, and a solve needs a grid: sci.discretize"):
         sci.compile(sci.System([sci.eq(u.diff(t), u.diff(s, 2))]))
 
 

@@ -80,7 +80,7 @@ class Arrays:
 
     # -- expressions -------------------------------------------------------------------
 
-    def visit(self, e: Any, where: Where) -> sp.Expr:
+    def visit(self, e: Any, where: Where) -> Any:
         """The array of an expression."""
         key = (e, where)
         if key not in self.memo:
@@ -290,7 +290,9 @@ class Arrays:
         axis, i = self.axis(c), self.place(c)
         if where.side is not None and where.side[0] == c:
             if not (isinstance(e, Applied) and declaration_of(e).kind == "field") or rest:
-                raise CompileError(f"`{text(e)}` is differentiated by {c} in a condition at a side: only derivatives of fields by {c} alone can stand there.")
+                raise CompileError(
+                    f"`{text(e)}` is differentiated by {c} in a condition at a side: only derivatives of fields by {c} alone can stand there."
+                )
             return self._at_side(self.grid.field(e), order, where)
         if isinstance(axis, Cells):
             if where.ghosts is not None and where.ghosts[0] == c:
@@ -299,7 +301,9 @@ class Arrays:
             if where.face == c and order == 1:
                 return node(axis.to_faces(i, 1), inner)
             if where.face == c:
-                raise CompileError(f"FiniteVolume cannot take a derivative of order {order} by {c} inside sci.D(..., {c}): give the inner part a field of its own.")
+                raise CompileError(
+                    f"FiniteVolume cannot take a derivative of order {order} by {c} inside sci.D(..., {c}): give the inner part a field of its own."
+                )
             return node(axis.derivative(i, order), inner)
         assert isinstance(axis, Nodes)
         if where.face == c:
@@ -343,7 +347,9 @@ class Arrays:
         if end is not None and isinstance(axis, Nodes) and not axis.periodic:
             return node(Edge(i, end, 0, (1.0,)), self.visit(f, FULL))
         if end is not None and isinstance(axis, SinePoints):
-            raise CompileError(f"The value at {c}.{end} is not on the grid of a {axis.series} series. Use sci.Chebyshev or sci.FiniteDifference along {c}.")
+            raise CompileError(
+                f"The value at {c}.{end} is not on the grid of a {axis.series} series. Use sci.Chebyshev or sci.FiniteDifference along {c}."
+            )
         return node(axis.at(i, x), self.visit(f, FULL))
 
     def _integral(self, e: sp.Integral) -> sp.Expr:

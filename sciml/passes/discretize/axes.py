@@ -96,10 +96,16 @@ class Nodes(Axis):
         self.order = method.order
         if not self.uniform and self.periodic:
             raise ModelError(f"'{self.name}' is periodic: FiniteDifference needs equal steps there. Leave out grid=.")
-        if not isinstance(method.grid, str) and (abs(method.grid[0] - self.low) > 1e-9 * self.length or abs(method.grid[-1] - self.high) > 1e-9 * self.length):
-            raise ModelError(f"The grid of '{self.name}' runs from {method.grid[0]:g} to {method.grid[-1]:g}, and {self.name} from {self.low:g} to {self.high:g}.")
+        if not isinstance(method.grid, str) and (
+            abs(method.grid[0] - self.low) > 1e-9 * self.length or abs(method.grid[-1] - self.high) > 1e-9 * self.length
+        ):
+            raise ModelError(
+                f"The grid of '{self.name}' runs from {method.grid[0]:g} to {method.grid[-1]:g}, and {self.name} from {self.low:g} to {self.high:g}."
+            )
         if not self.periodic and self.n < self.order + 5:
-            raise ModelError(f"FiniteDifference(n={self.n}, order={self.order}) has too few nodes along '{self.name}' for its weights: n={self.order + 5} at least.")
+            raise ModelError(
+                f"FiniteDifference(n={self.n}, order={self.order}) has too few nodes along '{self.name}' for its weights: n={self.order + 5} at least."
+            )
 
     @property
     def uniform(self) -> bool:
@@ -420,11 +426,13 @@ def axis_of(coordinate: Coordinate, method: Any) -> Axis:
             f"The method for '{coordinate.name}' is {method!r}: give one of {', '.join(k.__name__ for k in kinds)}, such as sci.FiniteDifference(64)."
         )
     if coordinate.declaration.shape:
-        raise ModelError(f"'{coordinate.name}' is a vector of {coordinate.declaration.shape[0]} coordinates: no grid is that large. Networks solve such problems.")
+        raise ModelError(
+            f"'{coordinate.name}' is a vector of {coordinate.declaration.shape[0]} coordinates: no grid is that large. Networks solve such problems."
+        )
     return kinds[type(method)](coordinate, method)
 
 
-def edge(axis: int, end: str, skip: int, weights: np.ndarray) -> Operator:
+def edge(axis: int, end: str, skip: int, weights: Any) -> Operator:
     """A weighted sum of entries near one end."""
     return Edge(axis, end, skip, tuple(float(v) for v in weights))
 

@@ -15,7 +15,7 @@ from ...symbols import At, Coordinate, D, declaration_of, distinct_nodes
 from ...system import text
 from .axes import FourierPoints, SinePoints
 from .nodes import Node, node
-from .operators import Backward, Band, Forward
+from .operators import Band, Forward
 
 if TYPE_CHECKING:
     from .arrays import Arrays
@@ -101,10 +101,7 @@ def _as_backward(term: sp.Expr, transform: Forward) -> sp.Expr | None:
     factors = sp.Mul.make_args(term)
     nodes = [f for f in factors if isinstance(f, Node)]
     others = [f for f in factors if not isinstance(f, Node)]
-    if len(nodes) != 1 or not isinstance(nodes[0].operator, Backward) or any(_holds_array(f) for f in others):
-        return None
-    o = nodes[0].operator
-    if (o.axes, o.lengths, o.kinds) != (transform.axes, transform.lengths, transform.kinds):
+    if len(nodes) != 1 or any(_holds_array(f) for f in others) or not transform.undoes(nodes[0].operator):
         return None
     return sp.Mul(*others, nodes[0].operands[0])
 

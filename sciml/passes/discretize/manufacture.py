@@ -62,7 +62,9 @@ class _Formulas:
 
     def __init__(self, system: System, solution: Mapping[Any, Any]):
         self.system = system
-        self.unknowns = {n: type(s)(*(declaration_of(s).over or (t,))) for n, s in system.symbols.items() if declaration_of(s).kind in ("field", "unknown")}
+        self.unknowns = {
+            n: type(s)(*(declaration_of(s).over or (t,))) for n, s in system.symbols.items() if declaration_of(s).kind in ("field", "unknown")
+        }
         if not isinstance(solution, Mapping):
             raise ModelError(f"The solution is a dict, {{u: expression}}, not {type(solution).__name__}.")
         self.of: dict[str, sp.Expr] = {}
@@ -91,9 +93,13 @@ class _Formulas:
         for n in distinct_nodes(expression):
             d = declaration_of(n)
             if d is not None and d.kind in ("field", "unknown"):
-                raise ModelError(f"The solution for '{name}' holds the unknown '{d.name}'. Write the formula itself, of {', '.join(c.name for c in own)}.")
+                raise ModelError(
+                    f"The solution for '{name}' holds the unknown '{d.name}'. Write the formula itself, of {', '.join(c.name for c in own)}."
+                )
             if isinstance(n, Coordinate) and n not in own:
-                raise ModelError(f"The solution for '{name}' depends on {n.name}, and '{name}' does not: it depends on {', '.join(c.name for c in own)}.")
+                raise ModelError(
+                    f"The solution for '{name}' depends on {n.name}, and '{name}' does not: it depends on {', '.join(c.name for c in own)}."
+                )
         for c in own:
             if c != t and c.declaration.payload["periodic"] and not _periodic(expression, c):
                 low, high = (c.declaration.payload[k] for k in ("low", "high"))

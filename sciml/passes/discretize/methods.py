@@ -168,6 +168,9 @@ class Cosine(Method):
     """
 
 
+METHODS: dict[str, type[Method]] = {m.__name__: m for m in (FiniteDifference, FiniteVolume, Chebyshev, Fourier, Sine, Cosine)}
+
+
 def _check_grid(method: Any, extra: int = 0) -> None:
     grid, name = method.grid, method.name
     if isinstance(grid, str):

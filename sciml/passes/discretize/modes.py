@@ -21,7 +21,7 @@ from ...system import System
 from .axes import Axis, Cells, ChebyshevNodes, FourierPoints, Nodes, SinePoints
 from .grid import Field, Grid
 from .nodes import Node, node
-from .operators import Around, Backward, Edge, Ends, Fill, Forward, Inner, Matrix, Points, Stencil, Symbol, Zeros
+from .operators import Around, Backward, Edge, Ends, Fill, Forward, Inner, Inverse, Matrix, Points, Stencil, Symbol, Zeros
 
 _MOST_EIGEN = 1024  # points: n*n numbers and n**3 operations
 _WORST = 1e6  # condition of the eigenvectors: so many digits are lost on the way to modes and back
@@ -62,7 +62,7 @@ def modes_of(system: System) -> Modes | None:
         return None
     rates = {declaration_of(e.lhs.expr).name: (e.lhs.expr, _inlined(system, e.rhs)) for e in system.equations}
     bases: dict[str, Basis] = {}
-    for name, (array, rate) in rates.items():
+    for name, (array, _) in rates.items():
         field = grid.fields.get(name.rstrip("'"))
         if field is not None and declaration_of(array).shape:
             basis = _basis(grid, field, name, array, rates)
@@ -103,7 +103,7 @@ def _inlined(system: System, e: sp.Expr) -> sp.Expr:
 
 def _stand_in(array: Applied) -> Quantity:
     d = declaration_of(array)
-    return Quantity(Declaration("constant", f"modes:{d.name}", shape=d.shape))
+    return Quantity(Declaration("modes", f"modes of {d.name}", shape=d.shape))
 
 
 # -- bases ---------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def _basis(grid: Grid, field: Field, name: str, array: Applied, rates: dict[str,
         else:
             return None
     places, lengths = tuple(range(len(axes))), tuple(a.n for a in axes)
-    coefficients = Quantity(Declaration("constant", f"modes:{name}"), real=None)
+    coefficients = Quantity(Declaration("modes", f"modes of {name}"), real=None)
     return Basis(
         name, Forward(places, lengths, tuple(kinds), tuple(forward)), Backward(places, lengths, tuple(kinds), tuple(backward)), coefficients, eigen
     )
@@ -182,7 +182,7 @@ def _is_scalar(e: sp.Expr) -> bool:
     """Numbers and parameters: the same at every time and everywhere."""
     for n in distinct_nodes(e):
         d = declaration_of(n)
-        if isinstance(n, Node) or (d is not None and (d.kind not in ("parameter", "constant") or d.shape or d.name.startswith("modes:"))):
+        if isinstance(n, Node) or (d is not None and (d.kind not in ("parameter", "constant") or d.shape)):
             return False
     return True
 
@@ -243,6 +243,29 @@ def _node_matrix(e: Node, array: sp.Expr, axis: int, n: int) -> np.ndarray | Non
     return np.concatenate([*reversed(left), inner, *right])
 
 
+def solved_in_modes(grid: Grid, field: Field, residual: sp.Expr) -> sp.Expr | None:
+    """The array of a field from a residual that is linear in it, mode by mode; None where it is not.
+
+    A mode that the equation leaves open (the constant of a periodic Poisson equation) is 0.
+    """
+    array = field.array
+    basis = _basis(grid, field, field.name, array, {field.name: (array, residual)})
+    if basis is None:
+        return None
+    unknown = basis.coefficients
+    rewriter = _Rewriter({field.name: basis}, {array: field.name}, {array: node(basis.backward, unknown)}, basis)
+    own, other = sp.S.Zero, sp.S.Zero
+    for term in sp.Add.make_args(rewriter.hat(residual)):
+        column, coefficient = _linear_in(term, {field.name: basis}, {field.name: unknown}, field.name)
+        if column is None:
+            other += term
+        else:
+            own += coefficient
+    if own == 0 or not own.has(Node) or other.has(unknown) or other.has(array):
+        return None
+    return node(basis.backward, -node(Inverse(), own) * other) if other != 0 else None
+
+
 # -- rewriting ---------------------------------------------------------------------------------
 
 
@@ -277,12 +300,7 @@ class _Rewriter:
         """Without transforms of what has just been transformed back."""
         if e not in self.done:
             args = tuple(self._cancelled(a) for a in e.args)
-            made = e.func(*args) if args != e.args else e
-            if isinstance(made, Node) and isinstance(made.operator, Forward) and isinstance(made.operands[0], Node):
-                inner = made.operands[0]
-                o, b = made.operator, inner.operator
-                if isinstance(b, Backward) and (o.axes, o.lengths, o.kinds) == (b.axes, b.lengths, b.kinds):
-                    made = inner.operands[0]
+            made = node(e.operator, *args[1:]) if isinstance(e, Node) else e if args == e.args else e.func(*args)
             self.done[e] = made
         return self.done[e]
 
@@ -304,7 +322,7 @@ class _Rewriter:
 
     def _node(self, e: Node) -> sp.Expr | None:
         o = e.operator
-        if isinstance(o, Backward) and (o.axes, o.lengths, o.kinds) == (self.basis.forward.axes, self.basis.forward.lengths, self.basis.forward.kinds):
+        if self.basis.forward.undoes(o):
             return self._coefficients(e.operands[0])
         if isinstance(o, Stencil) and o.periodic and self.basis.forward.kinds[o.axis] == "fourier":
             fourier = [i for i, k in enumerate(self.basis.forward.kinds) if k == "fourier"]
@@ -380,7 +398,7 @@ def _is_static(f: sp.Expr) -> bool:
     """Numbers, parameters and arrays that belong to the grid alone."""
     for n in distinct_nodes(f):
         d = declaration_of(n)
-        if d is not None and (d.kind not in ("parameter", "constant") or d.shape or d.name.startswith("modes:")):
+        if d is not None and (d.kind not in ("parameter", "constant") or d.shape):
             return False
         if isinstance(n, Node) and isinstance(n.operator, Forward | Backward):
             return False
@@ -394,7 +412,12 @@ def _differentiates(rest: dict[str, sp.Expr], linear: dict[tuple[str, str], sp.E
         best = 0
         for n in distinct_nodes(e):
             o = n.operator if isinstance(n, Node) else None
-            if isinstance(n, sp.Pow) and isinstance(n.base, Node) and n.exp.is_Integer and getattr(n.base.operator, "kind", "") in ("fourier", "sine", "cosine"):
+            if (
+                isinstance(n, sp.Pow)
+                and isinstance(n.base, Node)
+                and n.exp.is_Integer
+                and getattr(n.base.operator, "kind", "") in ("fourier", "sine", "cosine")
+            ):
                 best = max(best, int(n.exp))
             elif isinstance(o, Stencil | Matrix):
                 name = o.name
@@ -402,7 +425,7 @@ def _differentiates(rest: dict[str, sp.Expr], linear: dict[tuple[str, str], sp.E
         return best
 
     def holds(e: sp.Expr) -> bool:
-        return any(getattr(declaration_of(n), "name", "").startswith("modes:") for n in distinct_nodes(e))
+        return any(getattr(declaration_of(n), "kind", "") == "modes" for n in distinct_nodes(e))
 
     most = max((order(c) if not _has_eigen(c) else 2 for c in linear.values()), default=0)
     return any(order(t) >= most > 1 for e in rest.values() for t in sp.Add.make_args(e) if holds(t))

@@ -6,7 +6,7 @@ import sympy as sp
 
 from ...errors import CompileError
 from ...symbols import declaration_of
-from .operators import Operator
+from .operators import Forward, Operator
 
 
 class Static(sp.Atom):
@@ -73,16 +73,21 @@ class Node(sp.Function):
 
 
 def node(operator: Operator, *operands: sp.Expr) -> sp.Expr:
-    """The operator applied to arrays; 0 where a linear one meets zeros only. Scalar factors of one array are taken out."""
+    """The operator applied to arrays; 0 where a linear one meets zeros only.
+
+    Scalar factors of one array are taken out, and a transform of what was transformed back cancels.
+    """
+    scalar: sp.Expr = sp.S.One
     if operator.linear and len(operands) == 1 and isinstance(operands[0], sp.Mul):
         scalars = [f for f in operands[0].args if _is_scalar(f)]
-        if scalars:
-            return sp.Mul(*scalars, Node(Static(operator), sp.Mul(*(f for f in operands[0].args if f not in scalars))))
-    return Node(Static(operator), *operands)
+        scalar, operands = sp.Mul(*scalars), (sp.Mul(*(f for f in operands[0].args if f not in scalars)),)
+    if isinstance(operator, Forward) and isinstance(operands[0], Node) and operator.undoes(operands[0].operator):
+        return scalar * operands[0].operands[0]
+    return scalar * Node(Static(operator), *operands)
 
 
 def _is_scalar(f: sp.Expr) -> bool:
-    """A number, or a power of a parameter that is one."""
+    """A real number, or a power of a parameter. Not the imaginary unit: i k times coefficients is a real field, k times them is not."""
     base = f.base if isinstance(f, sp.Pow) and f.exp.is_number else f
     d = declaration_of(base)
-    return bool(base.is_number) or (d is not None and d.kind in ("parameter", "constant") and not d.shape and not d.over and base.is_Symbol)
+    return bool(base.is_number and base.is_real) or (d is not None and d.kind in ("parameter", "constant") and not d.shape and not d.over and base.is_Symbol)

@@ -334,6 +334,10 @@ class Transform(Operator):
 class Forward(Transform):
     """To coefficients, each transform an average over the points (sine, cosine: of the series)."""
 
+    def undoes(self, other: Operator) -> bool:
+        """Whether the other is the way back from these coefficients."""
+        return isinstance(other, Backward) and (self.axes, self.lengths, self.kinds) == (other.axes, other.lengths, other.kinds)
+
     @property
     def shown(self) -> str:
         return "forward"

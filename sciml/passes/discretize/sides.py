@@ -114,7 +114,7 @@ class Sides:
         if self.grid.fields[name].order > 1:
             raise CompileError(
                 f"The condition {k.cited} has a time derivative, and so has the equation of '{name}', of second order. Write it as two equations of "
-                f'first order, sci.eq({name}.diff(sci.t), v) and one for v.diff(sci.t), with the condition on v.'
+                f"first order, sci.eq({name}.diff(sci.t), v) and one for v.diff(sci.t), with the condition on v."
             )
         if key in self.rates or key in self.of:
             raise CompileError(f"The condition {k.cited} gives '{name}' a rate, and another condition determines it there. Remove one of them.")
@@ -153,7 +153,7 @@ class Sides:
                     ends = " and ".join(f"{axis.name}.{e}" for e, n in zip(("left", "right"), own, strict=True) if n)
                     raise ModelError(
                         f"'{f.name}' has {sum(own)} conditions at {ends}, and its equation is of order {order} in {axis.name}, which takes {order}. "
-                        + (f"Remove the one at the side where things leave (outflow)." if order == 1 else "Remove the others.")
+                        + ("Remove the one at the side where things leave (outflow)." if order == 1 else "Remove the others.")
                     )
             upwinded = isinstance(axis, Cells)
             for f in fields:
@@ -164,8 +164,15 @@ class Sides:
                     if short and (have < needed or len(fields) == 1 or upwinded):
                         self._missing(f, axis, end, order)
             if have < needed and not upwinded:
-                f = next(f for f in fields if self.count(f.name, axis.name, "left") + self.count(f.name, axis.name, "right") < orders[f.name, axis.name])
-                self._missing(f, axis, "left" if self.count(f.name, axis.name, "left") <= self.count(f.name, axis.name, "right") else "right", orders[f.name, axis.name])
+                f = next(
+                    f for f in fields if self.count(f.name, axis.name, "left") + self.count(f.name, axis.name, "right") < orders[f.name, axis.name]
+                )
+                self._missing(
+                    f,
+                    axis,
+                    "left" if self.count(f.name, axis.name, "left") <= self.count(f.name, axis.name, "right") else "right",
+                    orders[f.name, axis.name],
+                )
 
     def _missing(self, f: "Field", axis: Axis, end: str, order: int) -> None:
         count = self.count(f.name, axis.name, end)
@@ -175,7 +182,7 @@ class Sides:
         raise ModelError(
             f"'{f.name}' has an equation of {word} order in {axis.name} and {said} at {axis.name}.{end}. Add one, such as "
             f"boundary={{{axis.name}.{end}: sci.eq({f.name}, 0)}} or sci.eq({f.name}.diff({axis.name}), 0){inflow}; "
-            f"or make the coordinate periodic: sci.space(\"{axis.name}\", {axis.low:g}, {axis.high:g}, periodic=True)."
+            f'or make the coordinate periodic: sci.space("{axis.name}", {axis.low:g}, {axis.high:g}, periodic=True).'
         )
 
     def count(self, field: str, coordinate: str, end: str) -> int:
@@ -217,7 +224,9 @@ class Sides:
         plain = residual.xreplace({rate: symbol})
         slope = plain.diff(symbol)
         if slope == 0 or slope.has(symbol) or plain.has(sp.Derivative):
-            raise CompileError(f"The condition {k.cited} cannot be solved for the rate of '{field.name}'. Write it as sci.eq({field.name}.diff(sci.t), ...).")
+            raise CompileError(
+                f"The condition {k.cited} cannot be solved for the rate of '{field.name}'. Write it as sci.eq({field.name}.diff(sci.t), ...)."
+            )
         solved = -plain.xreplace({symbol: sp.S.Zero}) / slope
         ends = self._in_frame(arrays)
         return solved.xreplace({s: e for key in ends for s, e in zip(self._symbols(key), ends[key], strict=True)})
@@ -241,7 +250,12 @@ class Sides:
 
     def _foreign(self, k: Condition) -> list[Coordinate]:
         """Coordinates of fields in a condition that are not those of the field it determines, and not taken at a place."""
-        own = {c for key, listed in [*self.of.items(), *((key, [r]) for key, r in self.rates.items())] if k in listed for c in self.grid.fields[key[0]].coordinates}
+        own = {
+            c
+            for key, listed in [*self.of.items(), *((key, [r]) for key, r in self.rates.items())]
+            if k in listed
+            for c in self.grid.fields[key[0]].coordinates
+        }
         free = k.equation.residual.xreplace({n: sp.Dummy() for n in distinct_nodes(k.equation.residual) if isinstance(n, At | sp.Integral)})
         return [c for c in coordinates_in(free) if c not in own and c != k.coordinate]
 
@@ -275,10 +289,14 @@ class Sides:
                 found[key] = [values[s] for s in symbols[key]]
         return found
 
-    def _solve_block(self, arrays: Arrays, rows: list[tuple[Condition, sp.Expr]], unknown: list[sp.Symbol], block: list[Key]) -> dict[sp.Symbol, sp.Expr]:
+    def _solve_block(
+        self, arrays: Arrays, rows: list[tuple[Condition, sp.Expr]], unknown: list[sp.Symbol], block: list[Key]
+    ) -> dict[sp.Symbol, sp.Expr]:
         for k, r in rows:
             if any(isinstance(n, Node) and n.has(*unknown) for n in distinct_nodes(r)):
-                raise CompileError(f"The condition {k.cited} holds a derivative along its side of what it determines. Only derivatives by {k.coordinate.name} can stand there.")
+                raise CompileError(
+                    f"The condition {k.cited} holds a derivative along its side of what it determines. Only derivatives by {k.coordinate.name} can stand there."
+                )
             if not r.has(*unknown):
                 raise ModelError(f"The condition {k.cited} does not determine the value there: nothing in it depends on it.")
         try:
@@ -288,7 +306,9 @@ class Sides:
         determinant = matrix[0, 0] if len(unknown) == 1 else sp.simplify(matrix.det())
         if determinant == 0:
             said = " and ".join(k.cited for k, _ in rows)
-            raise ModelError(f"The conditions {said} contradict or repeat each other: they do not determine {', '.join(sorted({b[0] for b in block}))} there. Remove one.")
+            raise ModelError(
+                f"The conditions {said} contradict or repeat each other: they do not determine {', '.join(sorted({b[0] for b in block}))} there. Remove one."
+            )
         solution = [right[0] / matrix[0, 0]] if len(unknown) == 1 else list(matrix.LUsolve(right))
         return dict(zip(unknown, solution, strict=True))
 
@@ -342,7 +362,9 @@ def _check_series(axis: SinePoints, k: Condition) -> None:
     e = k.equation.residual
     shape = sp.Derivative if want else Applied
     body = e.as_coeff_Mul()[1]
-    fits = isinstance(body, shape) and (not want or (body.variable_count == ((k.coordinate, 1),) or list(map(tuple, body.variable_count)) == [(k.coordinate, 1)]))
+    fits = isinstance(body, shape) and (
+        not want or (body.variable_count == ((k.coordinate, 1),) or list(map(tuple, body.variable_count)) == [(k.coordinate, 1)])
+    )
     if not fits:
         right = "sci.eq(u, 0)" if want == 0 else f"sci.eq(u.diff({axis.name}), 0)"
         raise ModelError(
