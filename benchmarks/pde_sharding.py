@@ -95,6 +95,7 @@ def report(who: str, name: str) -> None:
         json.dumps(
             {
                 "distance": relative(many, one),
+                "change": relative(one, np.asarray(fields)),  # a solve that did nothing would agree with itself
                 "split": not many.sharding.is_fully_replicated,
                 **collectives(program.as_text(), fields.shape[-1] * fields.shape[-2]),
             }
@@ -120,7 +121,7 @@ def main() -> None:
         for who in ("by hand", *([] if PEERS_ONLY else ["sciml"])):
             found = child(who, name)
             rows.append([name, who, *found.values()])
-    columns = ["problem", "program", "distance from one device", "result is split", *KINDS, "gathers of a field"]
+    columns = ["problem", "program", "distance from one device", "change since the start", "result is split", *KINDS, "gathers of a field"]
     table(f"Eight devices against one, targets {TARGET:g} and no gather of a field", columns, rows)
 
 

@@ -40,7 +40,7 @@ class Op(NamedTuple):
 class Tape:
     """Operations in the order in which they run. `run` takes one value per leaf and gives one per output."""
 
-    def __init__(self, constants: dict[Slot, float], leaves: dict[Leaf, Slot], ops: list[Op], outputs: tuple[Slot, ...], size: int):
+    def __init__(self, constants: dict[Slot, complex], leaves: dict[Leaf, Slot], ops: list[Op], outputs: tuple[Slot, ...], size: int):
         self.constants, self.leaves, self.ops, self.outputs, self.size = constants, leaves, ops, outputs, size
 
     def run(self, values: Callable[[Leaf], Any]) -> list[Any]:
@@ -63,7 +63,7 @@ def lower(expressions: Iterable[sp.Basic], definitions: Mapping[str, sp.Expr] | 
 
 class _Lowering:
     def __init__(self, definitions: Mapping[str, sp.Expr]):
-        self.constants: dict[Slot, float] = {}
+        self.constants: dict[Slot, complex] = {}
         self.leaves: dict[Leaf, Slot] = {}
         self.ops: list[Op] = []
         self.size = 0

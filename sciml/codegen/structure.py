@@ -43,7 +43,9 @@ class Band:
     """`lower` sub-diagonals and `upper` super-diagonals once the states are taken in `order`.
 
     With several fields on one grid the order takes all fields of a point, then those of the next. `periodic`: the band
-    goes round, so that the first rows hold the last columns and the other way round.
+    goes round, so that the first rows hold the last columns and the other way round. `block`: cut into blocks of that many
+    rows and columns, the band is block tridiagonal; smaller ones are solved faster, and m fields that look r points far have
+    blocks of m*r although they have m*r + m - 1 diagonals to a side. 0 stands for max(lower, upper), which always holds.
 
     >>> import numpy as np
     >>> from sciml.codegen.structure import Band
@@ -58,9 +60,15 @@ class Band:
     upper: int
     periodic: bool = False
     autonomous: bool = False
+    block: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.order)
+        if self.block and not max(self.lower, self.upper) < 2 * self.block:
+            raise CompileError(
+                f"Blocks of {self.block} are too small for {self.lower} diagonals below and {self.upper} above: "
+                f"write Band(..., block={max(self.lower, self.upper)})."
+            )
         if self.lower < 0 or self.upper < 0:
             raise CompileError(f"A band has no negative number of diagonals (lower={self.lower}, upper={self.upper}): write Band(order, 1, 1).")
         if not np.array_equal(np.sort(self.order), np.arange(n)):
@@ -70,6 +78,11 @@ class Band:
     def width(self) -> int:
         """Diagonals, the main one included."""
         return self.lower + self.upper + 1
+
+    @property
+    def size(self) -> int:
+        """Rows of a block."""
+        return self.block or max(self.lower, self.upper, 1)
 
     def pattern(self) -> np.ndarray:
         """The entries as n x n truths, in the states' own order: for small n and for tests."""

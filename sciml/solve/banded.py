@@ -1,6 +1,6 @@
 """Banded Jacobians: lower + upper + 1 vectors instead of n x n numbers, and solves of O(n).
 
-A band is block tridiagonal with blocks of size max(lower, upper). Those are solved by block cyclic reduction (Hockney 1965;
+A band is block tridiagonal with blocks of size max(lower, upper), or less where the model knows so. Those are solved by block cyclic reduction (Hockney 1965;
 Golub and Van Loan, Matrix Computations, 4th ed., section 4.5): every second block row is eliminated at once, then every second
 of what is left, so that log2(number of blocks) rounds of array operations do what a recurrence does in n turns:
 
@@ -150,7 +150,7 @@ class Ordering:
 
 def factorised(matrix: Any, band: Band, rated: bool) -> Solve:
     """b -> x with W x = b, for the diagonals of W in the order of the band; NaN where a pivot was too small."""
-    size, n = max(band.lower, band.upper, 1), matrix.shape[1]
+    size, n = band.size, matrix.shape[1]
     border = size + n % size if band.periodic else 0
     inner = matrix[:, : n - border]
     plain = _block_tridiagonal(inner, band, size, rated)

@@ -277,13 +277,15 @@ def _no_rest(t: Any, w: Any) -> Any:
 
 
 def _third(before: Any, h: Any, start: Any, middle: Any, end: Any) -> Any:
-    """The coefficient of s (s - 1/2) (s - 1) in N as a cubic of s = (time - t)/h, from the middle of the step before."""
+    """The coefficient of s (s - 1/2) (s - 1) in N as a cubic of s = (time - t)/h, from the middle of the step before.
+
+    For a first step that of s^2, which is larger: it may be one through a transient.
+    """
     length, past = before
-    s = length / (2 * h)
-    first = jnp.where(s > 0, jnp.ones_like(s), jnp.zeros_like(s))
-    first, s = (v.astype(start.dtype) for v in (first, jnp.where(s > 0, s, jnp.ones_like(s))))
+    known, s = length / h > 0, (length / (2 * h)).astype(start.dtype)
+    s = jnp.where(known, s, jnp.ones_like(s))
     slope, bend = 4 * middle - 3 * start - end, 2 * (start + end) - 4 * middle
-    return first * (start - s * slope + s * s * bend - past) / (s * (s + 0.5) * (s + 1))
+    return jnp.where(known, (start - s * slope + s * s * bend - past) / (s * (s + 0.5) * (s + 1)), bend)
 
 
 def _rms(group: Any) -> Any:

@@ -3,6 +3,7 @@
 one solve    a line for each quantity
 a batch      thin lines of one colour, at most 100 of them; over one axis of numbers they are coloured by it
 many paths   median and 5 to 95 % band over the paths
+a field      see plot_fields.py
 """
 
 import itertools
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import SolveError
 from ..figure import axes
+from .plot_fields import everything, fields_alone, plot_fields
 
 if TYPE_CHECKING:
     from .solution import Solution
@@ -21,27 +24,39 @@ _MANY_PATHS = 20
 _BAND, _BAND_NAME = (0.05, 0.95), "median, 5 to 95 %"
 
 
-def plot_solution(sol: "Solution", what: tuple, ax: Any, style: dict[str, Any]) -> Any:
-    """Quantities over time, or pairs of them in the phase plane. Returns the axes."""
+def plot_solution(sol: "Solution", what: tuple, ax: Any, style: dict[str, Any], kind: str = "auto", at: Any = None, lane: Any = None) -> Any:
+    """Quantities over time, pairs of them in the phase plane, or fields over space. Returns the axes."""
+    what = what or everything(sol)
+    if fields_alone(sol, what):
+        return plot_fields(sol, what, ax, kind, at, lane, style)
+    if kind != "auto" or at is not None or lane is not None:
+        raise SolveError("kind=, at= and lane= are for fields over space. For a quantity of time alone leave them out: sol.plot(x).")
     ax = axes(ax)
     pairs = [w for w in what if isinstance(w, tuple)]
     if pairs:
         for x, y in pairs:
-            _lines(ax, sol, sol._series(x), sol._series(y), sol.label(y), style, alone=len(what) == 1)
+            _lines(ax, sol, _real(sol._series(x)), _real(sol._series(y)), sol.label(y), style, alone=len(what) == 1)
         ax.set_xlabel(sol.label(pairs[0][0]))
         ax.set_ylabel(sol.label(pairs[0][1]))
         _legend(ax, what)
         return ax
-    what = what or tuple(sol.quantities())
     for key in what:
         draw = _bands if _has_bands(sol) else _lines
-        draw(ax, sol, sol._times, sol._series(key), sol.label(key), style, alone=len(what) == 1)
+        draw(ax, sol, sol._times, _real(sol._series(key)), sol.label(key), style, alone=len(what) == 1)
     unit = sol.system.units.get("t")
     ax.set_xlabel(f"t [{unit}]" if unit else "t")
     if len(what) == 1:
         ax.set_ylabel(sol.label(what[0]))
     _legend(ax, what)
     return ax
+
+
+def _real(values: np.ndarray) -> np.ndarray:
+    """Complex numbers by their size; those that are real up to rounding as they are."""
+    if not np.iscomplexobj(values):
+        return values
+    small = np.nanmax(np.abs(values.imag), initial=0.0) <= 1e-6 * np.nanmax(np.abs(values.real), initial=0.0)
+    return values.real if small else np.abs(values)
 
 
 def _legend(ax: Any, what: tuple) -> None:

@@ -129,6 +129,10 @@ class _Sweeps:
 
         return value
 
+    def _end(self, i: Any, tau: Any, dtau: Any) -> Any:
+        """Where step i ends, rounded as in the solve: a save time may be there."""
+        return (i + 1).astype(dtau.dtype) * dtau if self.engine.setting.fixed else tau + dtau
+
     def _needed(self, args: Any) -> tuple[Any, ...]:
         """(args,) where a value inside a step takes more than its polynomial."""
         return (args,) if self.engine.exponential and self.engine.polynomial else ()
@@ -162,7 +166,8 @@ class _Sweeps:
                 rows = out["rows"]
                 new = (rows[0], rows[1].at[i].set(dy), *([rows[2].at[i].set(dpoly)] if len(rows) > 2 else []))
                 out = {**out, "rows": new}
-            last = jnp.where(i + 1 >= mesh.accepted, jnp.inf, tau + (1 + self.early) * dtau)
+            after = self._end(i, tau, dtau)
+            last = jnp.where(i + 1 >= mesh.accepted, jnp.inf, after + self.early * dtau)
 
             def save(state: Any) -> Any:
                 k, ys = state
@@ -173,7 +178,7 @@ class _Sweeps:
                 inside = lambda state: (state[0] < count) & (times[jnp.minimum(state[0], count - 1)] <= last)  # noqa: E731
                 k, ys = jax.lax.while_loop(inside, save, (k, out["ys"]))
                 out = {**out, "ys": ys}
-            return i + 1, k, tau + dtau, y1, dy1, out
+            return i + 1, k, after, y1, dy1, out
 
         start = (jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), jnp.zeros((), y.dtype), y, dy, self._nothing())
         *_, dy, out = jax.lax.while_loop(lambda c: c[0] < mesh.accepted, step, start)
@@ -231,7 +236,7 @@ class _Sweeps:
             signed = self.mesh.dtau[first + j]
             dtau = jnp.abs(signed)
             y1, _ = self._by_method(signed, lambda method: self._phi(method, row[0], dtau)(row[1:], (self.args, self.shared)))
-            row = jnp.concatenate([row[:1] + dtau, y1])
+            row = jnp.concatenate([self._end(first + j, row[0], dtau)[None], y1])
             return j + 1, row, rows.at[j + 1].set(row)
 
         rows = jnp.zeros((longest, len(row)), row.dtype).at[0].set(row)

@@ -369,20 +369,52 @@ class Solution:
         """Writes `to_xarray()` as netCDF; `xarray.open_dataset(path)` reads it back."""
         self.to_xarray().to_netcdf(path, engine="h5netcdf", invalid_netcdf=False)
 
-    def plot(self, *what: Any, ax: Any = None, **style: Any) -> Any:
-        """Draws quantities over time, or pairs `(x, y)` in the phase plane; everything if nothing is named.
+    def plot(self, *what: Any, ax: Any = None, kind: str = "auto", at: Any = None, lane: Any = None, **style: Any) -> Any:
+        """Draws quantities over time, pairs `(x, y)` in the phase plane, or fields over space.
 
-        Returns the matplotlib axes. `style` goes to `Axes.plot`.
+        If nothing is named: every quantity of time alone; where there are fields only, the fields.
+
+        Args:
+            what: names, symbols, expressions, or pairs of them.
+            ax: axes to draw on; new ones if left out.
+            kind: for a field u(t, x): "image", over time and space, or "lines", profiles in the colour of their time.
+            at: for fields: a time, or several. Exact with dense=True, else the nearest saved ones.
+            lane: for fields in an ensemble: which lane is shown.
+            style: goes to `Axes.plot`, or to `Axes.pcolormesh` for images.
+
+        Returns:
+            The matplotlib axes; an array of them where a picture has several panels.
         """
         from .plot import plot_solution
 
-        return plot_solution(self, what, ax, style)
+        return plot_solution(self, what, ax, style, kind, at, lane)
+
+    def animate(self, *what: Any, path: Any = None, fps: float = 20, lane: Any = None, **style: Any) -> Any:
+        """Fields over one or two coordinates as a picture that moves: at most 200 frames, evenly spread over the time.
+
+        Args:
+            what: fields or expressions of them, a panel each; the first field if nothing is named.
+            path: a file to write, such as "heat.gif" (or "heat.mp4" where ffmpeg is installed).
+            fps: frames in a second.
+            lane: in an ensemble: which lane is shown.
+            style: goes to `Axes.plot` or `Axes.pcolormesh`.
+
+        Returns:
+            A `matplotlib.animation.FuncAnimation`; keep it, and show it in a notebook by `HTML(movie.to_jshtml())`.
+        """
+        from .plot_fields import animate_fields
+
+        return animate_fields(self, what, path, fps, lane, style)
 
     def label(self, key: Any) -> str:
-        """How a quantity is written on an axis."""
+        """How a quantity is written on an axis: without the arguments of fields."""
         if isinstance(key, str):
             return f"${latex_name(key)}$" if key in self.model.layout.states else key
-        return f"${latex(key)}$"
+        shown = latex(key).replace(r"\limits", "")
+        grid = self.model.reduced.grid
+        for over in {s.args for s in grid.declared.symbols.values() if s.args} if grid is not None else ():
+            shown = shown.replace(rf"{{\left({','.join(map(latex, over))} \right)}}", "")
+        return f"${shown}$"
 
     def __repr__(self) -> str:
         if not self._concrete:

@@ -123,10 +123,14 @@ class SteadyState(Solution):
         lanes = pd.MultiIndex.from_product([range(n) for n in self._flat.shape[:-1]], names=names) if names else None
         return pd.DataFrame(columns, index=lanes)
 
-    def plot(self, *what: Any, ax: Any = None, **style: Any) -> Any:
-        """Dots in the phase plane, one pair `(x, y)` each; by default the first two unknowns. Returns the axes."""
+    def plot(self, *what: Any, ax: Any = None, kind: str = "auto", at: Any = None, lane: Any = None, **style: Any) -> Any:
+        """Dots in the phase plane, one pair `(x, y)` each; by default the first two unknowns. Fields over space. Returns the axes."""
         from ..figure import axes
+        from .plot_fields import fields_alone, fields_of, plot_fields
 
+        asked = what or fields_of(self)
+        if fields_alone(self, asked):
+            return plot_fields(self, asked, ax, kind, at, lane, style)
         names = list(self.quantities())
         pairs = what or (tuple(names[:2]),)
         if any(not isinstance(p, tuple) or len(p) != 2 for p in pairs):

@@ -232,7 +232,7 @@ def function(name: str, callable: Callable[..., Any], *, unit: str | None = None
     return Head(Declaration("function", name, value=callable, unit=unit, where=caller()), real=True)
 
 
-def space(name: str, low: float, high: float, *, periodic: bool = False, dim: int = 1, unit: str | None = None) -> sp.Symbol:
+def space(name: str, low: Any, high: Any, *, periodic: bool = False, dim: int = 1, unit: str | None = None) -> sp.Symbol:
     """A coordinate of space on [low, high]; `dim=100` is a vector of coordinates.
 
     >>> import sciml as sci

@@ -160,11 +160,26 @@ def test_the_order_of_the_states():
         np.testing.assert_array_equal(ordering.back(ordering(v)), v)
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+def test_smaller_blocks_that_the_model_knows_of(periodic):
+    """Two fields, each of which looks at both fields of the next points: 3 diagonals to a side, blocks of 2."""
+    m, points = 2, 21
+    near = np.abs(np.subtract.outer(np.arange(points), np.arange(points)))
+    near = np.minimum(near, points - near) <= 1 if periodic else near <= 1
+    a = np.where(np.kron(np.ones((m, m), bool), near), RNG.normal(size=(m * points,) * 2), 0.0) - 10 * np.eye(m * points)
+    b = RNG.normal(size=m * points)
+    for block in (0, 2):
+        x = jacobian_of(Band(interleaved(m, points), 3, 3, periodic, block=block), a)[1].solver(1.0, None)(jnp.asarray(b))
+        np.testing.assert_allclose(x, np.linalg.solve(np.eye(m * points) - a, b), atol=1e3 * EPS)
+
+
 def test_bad_bands_are_refused():
     with pytest.raises(CompileError, match="names each of the 3 states once"):
         Band(np.array([0, 1, 1]), 1, 1)
     with pytest.raises(CompileError, match="negative"):
         Band(np.arange(3), -1, 1)
+    with pytest.raises(CompileError, match="block=3"):
+        Band(np.arange(9), 3, 3, block=1)
     with pytest.raises(CompileError, match="square"):
         Dense(np.ones((2, 3), bool))
 

@@ -188,8 +188,8 @@ class Arrays:
             i, axis = self.place(c), self.axis(c)
             layers = where.ghosts[1] if where.ghosts is not None and where.ghosts[0] == c else 1 if where.face == c and isinstance(axis, Cells) else 0
             if layers and not axis.periodic:
-                first, last = (node(edge(i, end, 0, [1.0]), value) for end in ("left", "right"))
-                value = node(Around(i, layers, layers), value, *[first] * layers, *[last] * layers)
+                outside = [ghost for end in ("left", "right") for ghost in _beyond(value, i, end, layers, sign=True)]
+                value = node(Around(i, layers, layers), value, *outside)
             if where.face == c and isinstance(axis, Nodes | Cells):
                 operator = axis.to_faces(i, 0)
                 value = value if operator is None else node(operator, value)
@@ -238,8 +238,7 @@ class Arrays:
         for end in ("left", "right"):
             first = node(edge(i, end, 0, [1.0]), value)
             known = self.grid.sides.values_at(self, field, c, end, value)
-            ghost = known[0] if known else first
-            outside.append([ghost + k * (ghost - first) for k in range(layers)])
+            outside.append([known[0] + k * (known[0] - first) for k in range(layers)] if known else _beyond(value, i, end, layers))
         return node(Around(i, layers, layers), value, *outside[0], *outside[1])
 
     def _at_side(self, field: Any, order: int, where: Where) -> sp.Expr:
@@ -330,12 +329,27 @@ class Arrays:
         if isinstance(axis, ChebyshevNodes):
             return node(axis.derivative(i, 1), self.visit(f, where.on(target=None).with_ends(c)))
         spread, carried = fluxes.split(f, c)
+        if isinstance(axis, Cells):
+            return node(axis.from_faces(i), self._faces(spread, carried, c, where, factor))
         total = sp.S.Zero
         if spread != 0:
-            total += node(axis.from_faces(i), self.visit(spread, inner if isinstance(axis, Cells) else inner.with_ends(c)))
+            total += node(axis.from_faces(i), self.visit(spread, inner.with_ends(c)))
         if carried != 0:
-            total += fluxes.carried(self, carried, c, where, factor)
+            total += fluxes.on_nodes(self, carried, c, where, factor)
         return total
+
+    def _faces(self, spread: sp.Expr, carried: sp.Expr, c: Coordinate, where: Where, factor: sp.Expr) -> sp.Expr:
+        """A flux at all faces. At a side with a condition it is what the condition says, not what the cells guess."""
+        i, axis, sides = self.place(c), self.axis(c), self.grid.sides
+        faces = self.visit(spread, where.on(target=None, face=c, ghosts=None)) if spread != 0 else sp.S.Zero
+        through = fluxes.through_faces(self, carried, c, where, factor) if carried != 0 else sp.S.Zero
+        if where.target is None or axis.periodic or c not in self.grid.fields[where.target].coordinates:
+            return faces + through
+        given = [sides.flux_at(self, where.target, c, end, spread + carried) for end in ("left", "right")]
+        if carried != 0:
+            own = [sides.at_side(self, where.target, c, end, carried) if g is None else None for end, g in zip(("left", "right"), given, strict=True)]
+            through = _with_ends(i, through, own)
+        return _with_ends(i, faces + through, given)
 
     def _at(self, f: sp.Expr, c: Coordinate, position: sp.Expr, where: Where) -> sp.Expr:
         axis, i, x = self.axis(c), self.place(c), float(position)
@@ -367,6 +381,25 @@ class Arrays:
             for operator in axis.running(i) if high == c else [axis.total(i)]:
                 value = node(operator, value)
         return value
+
+
+def _beyond(value: sp.Expr, axis: int, end: str, layers: int, sign: bool = False) -> list[sp.Expr]:
+    """Ghosts where nothing is said: along the slope of the last cells, unless that turns (or the ghost changes sign)."""
+    first, second, third = (node(edge(axis, end, k, [1.0]), value) for k in range(3))
+    slope = first - second
+    if sign:
+        bound = sp.Abs(first) / layers
+        step = sp.Max(-bound, sp.Min(bound, slope))
+    else:
+        before = second - third
+        step = sp.Max(0, sp.Min(slope, before)) + sp.Min(0, sp.Max(slope, before))
+    return [first + (k + 1) * step for k in range(layers)]
+
+
+def _with_ends(axis: int, array: sp.Expr, ends: list[sp.Expr | None]) -> sp.Expr:
+    """An array with its first and last entry replaced, where there is something to replace them by."""
+    known = [e for e in ends if e is not None]
+    return node(Ends(axis, int(ends[0] is not None), int(ends[1] is not None)), array, *known) if known else array
 
 
 def as_at(e: Any) -> sp.Expr:

@@ -17,8 +17,9 @@ import sympy as sp
 from ...errors import ModelError, nearest
 from ...symbols import Coordinate, Quantity, declaration_of, t
 from ...system import Equation, System, name_of, text
-from . import dealias
+from . import dealias, fluxes
 from .arrays import FULL, INSIDE, Arrays, coordinates_in
+from .axes import Cells
 from .grid import Field, Grid, distinct, free_coordinates
 from .modes import solved_in_modes
 from .nodes import node
@@ -91,6 +92,8 @@ def _equation(grid: Grid, e: Equation, system: System) -> Equation:
     field, right = rate
     if right is None:
         return _algebraic(grid, field, e)
+    for c in field.coordinates:
+        right = fluxes.combined(right, c) if isinstance(grid.axes[c.name], Cells) else right
     right = dealias.filtered(grid, field, right)
     arrays = grid.visitor(grid.frame_of(field.symbol, right))
     value = arrays.visit(right, INSIDE.on(cuts=_cuts(grid, field), target=field.name))

@@ -40,6 +40,21 @@ def fluxes_along(rate: sp.Expr, c: Coordinate) -> sp.Expr:
     return total
 
 
+def combined(rate: sp.Expr, c: Coordinate) -> sp.Expr:
+    """a D(f, x) + b D(g, x) as D(a f + b g, x), where a and b are the same everywhere: one flux through each face."""
+    inside, rest = sp.S.Zero, []
+    for term in sp.Add.make_args(sp.expand_mul(rate)):
+        found = [a for a in sp.Mul.make_args(term) if isinstance(a, D) and a.args[1] == c]
+        factor = term / found[0] if len(found) == 1 else sp.S.Zero
+        if factor != 0 and all(
+            (d := declaration_of(n)) is None or (d.kind in ("parameter", "constant") and not d.over) for n in distinct_nodes(factor)
+        ):
+            inside += factor * found[0].args[0]
+        else:
+            rest.append(term)
+    return sp.Add(D(inside, c), *rest) if inside != 0 else rate
+
+
 def _slopes(term: sp.Expr, c: Coordinate) -> bool:
     return any((isinstance(n, sp.Derivative) and c in n.variables) or (isinstance(n, D) and n.args[1] == c) for n in distinct_nodes(term))
 
@@ -65,16 +80,14 @@ def upwinded(arrays: "Arrays", factor: sp.Expr, derivative: sp.Derivative, where
     return sp.Max(wind, 0) * forward + sp.Min(wind, 0) * backward
 
 
-def carried(arrays: "Arrays", f: sp.Expr, c: Coordinate, where: "Where", factor: sp.Expr) -> sp.Expr:
-    """d f/dx for a flux without derivatives."""
+def through_faces(arrays: "Arrays", f: sp.Expr, c: Coordinate, where: "Where", factor: sp.Expr) -> sp.Expr:
+    """A flux without derivatives at the faces between cells."""
     axis, i = arrays.axis(c), arrays.place(c)
     inner = where.on(target=None)
-    if isinstance(axis, Nodes):
-        return _on_nodes(arrays, f, c, where, factor)
     assert isinstance(axis, Cells)
     fields = [n for n in distinct_nodes(f) if isinstance(n, Applied) and declaration_of(n).kind == "field"]
     if axis.method.flux == "central" or not fields:
-        return node(axis.from_faces(i), arrays.visit(f, inner.on(face=c)))
+        return arrays.visit(f, inner.on(face=c))
     moving = arrays.grid.carried_together(where.target, c) if where.target else {}
     if not moving:
         moving = {u: f for u in fields[:1]} if len(fields) == 1 else {}
@@ -100,8 +113,8 @@ def carried(arrays: "Arrays", f: sp.Expr, c: Coordinate, where: "Where", factor:
         jump = sides["right"][own] - sides["left"][own]
         largest = _largest_speed(arrays, moving, own, f, c, inner, sides)
         sign = _sign(arrays, factor, inner)
-        return node(axis.from_faces(i), (low + high) / 2 + sign * largest * jump / 2)
-    return node(axis.from_faces(i), flux("left") if speed > 0 else flux("right"))
+        return (low + high) / 2 + sign * largest * jump / 2
+    return flux("left") if speed > 0 else flux("right")
 
 
 def _sign(arrays: "Arrays", factor: sp.Expr, where: "Where") -> sp.Expr:
@@ -151,8 +164,8 @@ def _eigenvalues(jacobian: sp.Matrix) -> list[sp.Expr]:
     return [sp.Add(*(sp.Abs(jacobian[i, j]) for j in range(jacobian.shape[1]))) for i in range(jacobian.shape[0])]
 
 
-def _on_nodes(arrays: "Arrays", f: sp.Expr, c: Coordinate, where: "Where", factor: sp.Expr) -> sp.Expr:
-    """Central, or with half the jump between forward and backward differences where upwinding is asked for."""
+def on_nodes(arrays: "Arrays", f: sp.Expr, c: Coordinate, where: "Where", factor: sp.Expr) -> sp.Expr:
+    """d f/dx on nodes for a flux without derivatives: central, or with half the jump between forward and backward differences where upwinding is asked for."""
     axis, i = arrays.axis(c), arrays.place(c)
     inner = where.on(target=None).with_ends(c)
     value = arrays.visit(f, inner)

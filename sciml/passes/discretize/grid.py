@@ -63,8 +63,8 @@ class Grid:
         self._visitors: dict[tuple[Coordinate, ...], Arrays] = {}
         self._parameters: dict[sp.Basic, Quantity] = {}
         self._flux_memo: dict[Any, Any] = {}
-        self.sides = Sides(self, system)
         self.rates = _rates(system, self.fields)
+        self.sides = Sides(self, system)
 
     def __reduce__(self) -> Any:
         return (Grid, (self.declared, self.methods))

@@ -329,17 +329,36 @@ class _Rewriter:
             symbol = node(Symbol(self.rank, o.axis, o.n, o.axis == fourier[-1], o.first, tuple(float(w) for w in np.asarray(o.weights))))
             inner = self.hat(e.operands[0])
             return sp.expand_mul(symbol * inner, deep=False) if np.ndim(o.weights) == 1 else None
+        if isinstance(o, Inner) and e.operands[0] in self.names and self._alike(self.names[e.operands[0]]):
+            masks = self._masks(o, self.bases[self.names[e.operands[0]]])
+            return None if masks is None else masks * self.bases[self.names[e.operands[0]]].coefficients
         if isinstance(o, Inner | Fill):
-            inside = e.operands[0]
+            outer, inside = [o], e.operands[0]
+            if isinstance(inside, Node) and isinstance(inside.operator, Fill):
+                outer, inside = [o, inside.operator], inside.operands[0]
             terms = sp.Add.make_args(sp.expand_mul(inside, deep=False) if isinstance(inside, sp.Add | sp.Mul) else inside)
             scaled = [_factors(t) for t in terms]
             if len(terms) > 1 or scaled[0][0] != 1:
-                return self._sum([s * node(o, t) for s, t in scaled])
-            if isinstance(o, Fill) and inside.has(*self.names):
-                return self.hat(inside)
-            if isinstance(inside, Node) and isinstance(inside.operator, Fill):
-                return self.hat(node(o, inside.operands[0])) if inside.has(*self.names) else None
+                return self._sum([s * _wrapped(outer, t) for s, t in scaled])
+            if isinstance(outer[-1], Fill) and inside.has(*self.names):  # an unknown has its full shape already
+                return self.hat(_wrapped(outer[:-1], inside))
         return self._eigenvalues(e)
+
+    def _masks(self, o: Inner, basis: Basis, but: int = -1) -> sp.Expr | None:
+        """What zeros at the ends of the grid are for the modes: the ends are modes of their own. None where they are not."""
+        found: sp.Expr = sp.S.One
+        for axis, (left, right) in enumerate(o.cuts):
+            if axis == but or not (left or right):
+                continue
+            if axis not in basis.eigen:
+                return None
+            matrix, values = basis.eigen[axis]
+            used = np.ones(len(values))
+            used[:left] = used[len(values) - right :] = 0
+            if matrix[used == 0].any() or matrix[:, used == 0].any():
+                return None
+            found *= node(Points(self.rank, axis, len(values), 0.0, 0.0, used))
+        return found
 
     def _coefficients(self, e: sp.Expr) -> sp.Expr:
         """What stands under a `Backward`: transforms of the same kind inside it are rewritten too."""
@@ -358,20 +377,21 @@ class _Rewriter:
                 scale = _ratio(own, matrix)
                 if scale is None:
                     continue
-                symbol = scale * node(Points(self.rank, axis, len(values), 0.0, 0.0, values))
-                for other, (m, v) in self.bases[name].eigen.items():
-                    if other != axis and isinstance(e.operator, Inner) and any(e.operator.cuts[other]):
-                        left, right = e.operator.cuts[other]
-                        used = np.ones(len(v))
-                        used[:left] = 0
-                        used[len(v) - right :] = 0
-                        del m
-                        symbol *= node(Points(self.rank, other, len(v), 0.0, 0.0, used))
+                masks = self._masks(e.operator, self.bases[name], axis) if isinstance(e.operator, Inner) else sp.S.One
+                if masks is None:
+                    continue
+                symbol = scale * masks * node(Points(self.rank, axis, len(values), 0.0, 0.0, values))
                 found = symbol * self.bases[name].coefficients
                 if e.xreplace({array: sp.S.Zero}) == 0:
                     return found
                 return found + self.hat(e.xreplace({array: node(Zeros(declaration_of(array).shape))}))
         return None
+
+
+def _wrapped(outer: list[Any], e: sp.Expr) -> sp.Expr:
+    for o in reversed(outer):
+        e = node(o, e)
+    return e
 
 
 def _ratio(matrix: np.ndarray, of: np.ndarray) -> float | None:

@@ -90,4 +90,6 @@ def _is_scalar(f: sp.Expr) -> bool:
     """A real number, or a power of a parameter. Not the imaginary unit: i k times coefficients is a real field, k times them is not."""
     base = f.base if isinstance(f, sp.Pow) and f.exp.is_number else f
     d = declaration_of(base)
-    return bool(base.is_number and base.is_real) or (d is not None and d.kind in ("parameter", "constant") and not d.shape and not d.over and base.is_Symbol)
+    return bool(base.is_number and base.is_real) or (
+        d is not None and d.kind in ("parameter", "constant") and not d.shape and not d.over and base.is_Symbol
+    )

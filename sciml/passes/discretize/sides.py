@@ -17,8 +17,10 @@ from sympy.solvers.solveset import NonlinearError
 from ...errors import CompileError, ModelError
 from ...symbols import Applied, At, Coordinate, D, Quantity, declaration_of, distinct_nodes, t
 from ...system import Equation, System, text
+from . import fluxes
 from .arrays import INSIDE, Arrays, as_at, coordinates_in
 from .axes import Axis, Cells, ChebyshevNodes, Nodes, SinePoints, edge
+from .dealias import degree
 from .nodes import Node, node
 from .operators import Root
 
@@ -53,6 +55,7 @@ class Sides:
         self.of: dict[Key, list[Condition]] = {}
         self.rates: dict[Key, Condition] = {}
         self.poles: set[Key] = set()
+        self.silent: dict[Key, list[Condition]] = {}
         self._solved: dict[tuple[Coordinate, ...], dict[Key, list[sp.Expr]]] = {}
         orders = {(f.name, c.name): derivative_order(system, f.symbol, c) for f in grid.fields.values() for c in f.coordinates}
         for side in system.boundary:
@@ -62,6 +65,9 @@ class Sides:
             for c in f.coordinates:
                 self._regular(system, f, c)
         self._complete(system, orders)
+        self.totals: dict[Key, sp.Expr] = {}
+        for key in [k for k in self.of if isinstance(grid.axes[k[1]], Cells)]:
+            self._total_flux(key)
 
     # -- which condition determines which end ------------------------------------------------
 
@@ -196,6 +202,39 @@ class Sides:
             return 0, 0
         return self.count(field, coordinate, "left"), self.count(field, coordinate, "right")
 
+    # -- fluxes at the sides of cells ---------------------------------------------------------
+
+    def _total_flux(self, key: Key) -> None:
+        """A condition that says what flows through a side gives the flux there, to the last bit."""
+        (k,) = self.of[key]
+        field, c = self.grid.fields[key[0]], k.coordinate
+        rate = next((r for f, r in self.grid.rates.values() if f is field and r is not None), None)
+        found = [n.args[0] for n in distinct_nodes(fluxes.combined(rate, c)) if isinstance(n, D) and n.args[1] == c] if rate is not None else []
+        if len(found) != 1:
+            return
+        flux, residual = found[0], k.equation.residual
+        ratio = sp.cancel(flux / residual)
+        candidates = [sp.S.Zero] if not _holds_field(ratio) else [sp.expand(flux - s * residual) for s in (1, -1)]
+        known = next((q for q in candidates if not _holds_field(q)), None)
+        if known is None:
+            return
+        self.totals[key] = known
+        if degree(residual) > 1:  # the ghost is not needed for the flux, and may not exist
+            self.silent[key] = self.of.pop(key)
+
+    def flux_at(self, arrays: Arrays, field: str, c: Coordinate, end: str, f: sp.Expr) -> sp.Expr | None:
+        """What a condition says flows through a side; None where it says something else."""
+        known = self.totals.get((field, c.name, end))
+        return None if known is None else arrays.visit(known, INSIDE.on(side=(c, end)))
+
+    def at_side(self, arrays: Arrays, field: str, c: Coordinate, end: str, f: sp.Expr) -> sp.Expr | None:
+        """An expression at a side with a condition for the field, by the values that conditions give there."""
+        if (field, c.name, end) not in self.of:
+            return None
+        value = arrays.visit(f, INSIDE.on(side=(c, end)))
+        ends = self._in_frame(arrays)
+        return value.xreplace({s: e for key in ends for s, e in zip(self._symbols(key), ends[key], strict=True)})
+
     # -- the ends as expressions ----------------------------------------------------------------
 
     def unknowns(self, field: "Field", c: Coordinate, end: str, arrays: Arrays) -> list[sp.Symbol]:
@@ -245,7 +284,7 @@ class Sides:
                 raise ModelError(
                     f"The condition {k.cited} holds a field over {other.name}, which does not touch {k.side}. Say where it is taken: sci.at(..., {other.name}.left)."
                 )
-            residual = At(residual, other, sp.Float(position))
+            residual = _taken_at(residual, other, position)
         return residual
 
     def _foreign(self, k: Condition) -> list[Coordinate]:
@@ -333,6 +372,21 @@ class Sides:
         residuals = tuple(plain(r) for _, r in rows)
         operands = tuple(names.values())
         return {s: node(Root(residuals, tuple(unknown), operands, i), *guesses, *names) for i, s in enumerate(unknown)}
+
+
+def _taken_at(e: Any, c: Coordinate, position: float) -> Any:
+    """An expression with what depends on a coordinate taken at a position; the rest stays where it is."""
+    if not e.has(c) or isinstance(e, At | sp.Integral):
+        return e
+    if e == c:
+        return sp.Float(position)
+    if isinstance(e, sp.Derivative | D | Applied):
+        return At(e, c, sp.Float(position))
+    return e.func(*(_taken_at(a, c, position) for a in e.args))
+
+
+def _holds_field(e: sp.Expr) -> bool:
+    return any(getattr(declaration_of(n), "kind", "") == "field" for n in distinct_nodes(e))
 
 
 def derivative_order(system: System, field: Any, c: Coordinate) -> int:
