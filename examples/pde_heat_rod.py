@@ -70,7 +70,7 @@ def picture(solutions: dict[str, sci.Solution]) -> Path:
         axes["over time"].plot(sol.t, sol["end"], color=f"C{i}", label=end)
     for end in list(ENDS)[2:]:
         axes[end].set_xlabel("x")
-    axes["closed"].legend(frameon=False, fontsize=8, loc="lower left")
+    axes["in the wind"].legend(frameon=False, fontsize=8, loc="upper right")
     axes["over time"].set(xlabel="t", title="temperature of the right end", xlim=(0, 8), ylim=(-0.03, 1.03))
     axes["over time"].legend(frameon=False, loc="center right")
     for ax in axes.values():

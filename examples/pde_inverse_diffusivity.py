@@ -23,7 +23,7 @@ import sympy as sp
 import sciml as sci
 
 OUT = Path(__file__).parent.parent / "out"
-N, SIGMA = 41, 0.005
+N, SIGMA = 33, 0.005
 
 # Model
 t = sci.t
@@ -40,8 +40,8 @@ rod = sci.discretize(system, {x: sci.FiniteDifference(N)})
 
 # Data: nine thermometers, forty times; a bad spot in the middle
 points = np.linspace(0, 1, N)
-truth = 0.3 + 0.2 * np.sin(2 * np.pi * points) - 0.22 * np.exp(-(((points - 0.55) / 0.08) ** 2))
-places, times = np.arange(4, N, 4)[:9], np.linspace(0.05, 2, 40)
+truth = 0.3 + 0.1 * np.sin(2 * np.pi * points) - 0.18 * np.exp(-(((points - 0.55) / 0.08) ** 2))
+places, times = np.arange(3, N, 3)[:9], np.linspace(0.05, 2, 40)
 
 
 def temperatures(z: jax.Array) -> jax.Array:
@@ -78,7 +78,7 @@ def fitted(measured: np.ndarray, weight: float, start: np.ndarray) -> tuple[np.n
         return float(total), np.asarray(gradient, float) * sizes
 
     sizes = np.append([1.0, 1.0], np.full(N - 2, np.exp(-weight / 2) * 0.1))
-    found = scipy.optimize.minimize(value, BENDS @ start / sizes, jac=True, method="L-BFGS-B", options={"maxiter": 60})
+    found = scipy.optimize.minimize(value, BENDS @ start / sizes, jac=True, method="L-BFGS-B", options={"maxiter": 80})
     y = found.x * sizes
     return np.asarray(SHAPES @ y), float(objective(jnp.asarray(y), jnp.asarray(measured), jnp.asarray(weight))[0][1]), int(found.nfev)
 
@@ -86,7 +86,7 @@ def fitted(measured: np.ndarray, weight: float, start: np.ndarray) -> tuple[np.n
 def main() -> tuple[np.ndarray, dict[float, tuple[np.ndarray, float, int]]]:
     """The measurements, and what each weight gives; each search starts from the one before, from smooth to rough."""
     measured, z, found = observe(), np.full(N, np.log(0.3)), {}
-    for weight in (-4.0, -6.0, -8.0, -10.0, -12.0, -14.0):
+    for weight in (-3.0, -6.0, -9.0, -12.0):
         found[weight] = fitted(measured, weight, z)
         z = found[weight][0]
     return measured, found
@@ -110,7 +110,7 @@ def picture(measured: np.ndarray, found: dict[float, tuple[np.ndarray, float, in
         if weight != best or label == "chosen":
             left.plot(points, np.exp(found[weight][0]), colour, lw=2 if label == "chosen" else 1.2, label=label)
     left.plot(points[places], np.full(places.size, 0.02), "k^", ms=4, clip_on=False)
-    left.set(xlabel="x", ylim=(0, 0.75), title="the diffusivity k(x)")
+    left.set(xlabel="x", ylim=(0, 0.6), title="the diffusivity k(x)")
     left.annotate("thermometers", (points[places[0]], 0.035), fontsize=8)
     model = np.asarray(temperatures(jnp.asarray(found[best][0])))
     shades = plt.colormaps["viridis"](np.linspace(0, 0.85, places.size))

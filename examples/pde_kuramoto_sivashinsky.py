@@ -6,7 +6,7 @@ Long waves grow, short waves are damped, the nonlinear term moves energy between
 (solver="auto" finds that), so that the steps follow the slow cells and not the fast modes.
 
 Run: python examples/pde_kuramoto_sivashinsky.py      About 10 s on two cores.
-Expected: cells about 9 wide from t = 40 on; the two runs part exponentially, about as exp(0.09 t), and look alike until t = 160.
+Expected: cells about 9 wide from t = 40 on; the two runs part exponentially, about as exp(0.09 t), and look alike until t = 110.
 """
 
 from pathlib import Path

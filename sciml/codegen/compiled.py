@@ -195,6 +195,15 @@ class CompiledSystem:
         """M of M y' = f, at flat parameters; None for the identity."""
         return None if self.differential.all() else self._matrix(p, self._mass_entries, self.layout.n_states)
 
+    def mass_diagonal(self, p: Any) -> Any:
+        """The diagonal of M, for a Jacobian that is not written down: 1 for a rate, 0 for an equation without one."""
+        if any(e.of is not None and e.lhs != 0 for e in self.reduced.equations):
+            raise CompileError(
+                f"System '{self.system.name}' couples the rates of {self.layout.n_states} unknowns, too many for a matrix in front of them. "
+                "Solve the equations for the rates by hand."
+            )
+        return jnp.asarray(self.differential, p.dtype)
+
     def directions(self, p: Any) -> Any:
         """The columns that constraints fix, (states, constraints)."""
         return self._columns(p, self.constraints.directions)
@@ -251,8 +260,8 @@ class CompiledSystem:
 
     @property
     def heavy(self) -> bool:
-        """Whether the rates take so many operations that a program should hold them once, in a loop."""
-        return self.n_operations > _MANY
+        """Whether the rates take so many operations that a program should hold them once, in a loop. Those on whole fields do."""
+        return self.n_operations > _MANY or self.reduced.grid is not None
 
     @functools.cached_property
     def n_operations(self) -> int:
@@ -277,13 +286,16 @@ class CompiledSystem:
         places, noises = list(self.layout.states.values()), self._noise_places
         entries = [(places[i], noises[declaration_of(n).name], c) for i, row in enumerate(self.noise.diffusion) for n, c in row.items()]
         values = self._diffusion_tape.run(self._leaf(point))
+        if self.diagonal:
+            pieces = [jnp.broadcast_to(jnp.asarray(v, point.y.dtype), row.shape).reshape(-1) for (row, _, _), v in zip(entries, values, strict=True)]
+            return jnp.concatenate(pieces)
         total = jnp.zeros((self.layout.n_states, self.n_noises), point.y.dtype)
         for (row, column, _), value in zip(entries, values, strict=True):
             block = jnp.broadcast_to(jnp.asarray(value, point.y.dtype), row.shape).reshape(-1)
             rows = jnp.arange(row.offset, row.end)
             columns = jnp.arange(column.offset, column.end) if column.shape else jnp.full(row.size, column.offset)
             total = total.at[rows, columns].add(block)
-        return jnp.diagonal(total) if self.diagonal else total
+        return total
 
     @functools.cached_property
     def _diffusion_tape(self) -> Tape:

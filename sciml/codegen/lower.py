@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import sympy as sp
 
 from ..errors import CompileError
@@ -50,8 +51,20 @@ class Tape:
         for leaf, slot in self.leaves.items():
             cells[slot] = values(leaf)
         for call, inputs, output in self.ops:
-            cells[output] = call(*[cells[i] for i in inputs])
+            given = [cells[i] for i in inputs]
+            cells[output] = call(*(_of_one_kind(given) if call in _ARITHMETIC else given))
         return [cells[i] for i in self.outputs]
+
+
+_ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.truediv)
+
+
+def _of_one_kind(values: list[Any]) -> list[Any]:
+    """Real numbers that meet complex ones, as complex ones: JAX does not mix them where promotion is strict."""
+    if not any(jnp.iscomplexobj(v) for v in values):
+        return values
+    types = [v.dtype for v in values if hasattr(v, "dtype")]
+    return [jnp.asarray(v, np.result_type(*types, np.complex64)) for v in values] if types else values
 
 
 def lower(expressions: Iterable[sp.Basic], definitions: Mapping[str, sp.Expr] | None = None) -> Tape:

@@ -41,7 +41,8 @@ class Reach:
 def structure_of(model: "CompiledSystem") -> Structure | None:
     """The structure of the Jacobian of a discretised System; None where its pattern is small enough to be written down."""
     n = model.layout.n_states
-    if model.reduced.grid is None or n <= 12:
+    coupled = any(e.of is not None and e.lhs != 0 for e in model.reduced.equations)  # rates in front of which a matrix stands
+    if model.reduced.grid is None or n <= 12 or (coupled and n <= _DENSE):
         return None
     autonomous = not any(contents(model, e)[1] for e in model.noise.drift)
     band = _band(model, autonomous)
@@ -67,7 +68,7 @@ def _band(model: "CompiledSystem", autonomous: bool) -> Band | None:
             low, high = min(low, int((found.low - index)[holds].min())), max(high, int((found.high - index)[holds].max()))
     m = len(model.layout.states)
     order = np.arange(m * points).reshape(m, points).T.ravel()
-    band = Band(order, m * -low + m - 1, m * high + m - 1, walk.periodic, autonomous)
+    band = Band(order, m * -low + m - 1, m * high + m - 1, walk.periodic, autonomous, m * max(-low, high))
     return band if band.width <= min(_WIDEST, m * points // 4) else None
 
 

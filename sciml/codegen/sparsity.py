@@ -31,6 +31,11 @@ class Sparsity:
     colours: np.ndarray
     autonomous: bool
 
+    @classmethod
+    def of(cls, pattern: np.ndarray, autonomous: bool) -> "Sparsity":
+        """With the colours that follow from the pattern."""
+        return cls(pattern, _colours(pattern), autonomous)
+
     @property
     def n_colours(self) -> int:
         return int(self.colours.max()) + 1
@@ -87,7 +92,7 @@ def sparsity_of(model: "CompiledSystem") -> Sparsity:
         for name in names:
             column = layout.states[name]
             pattern[place.offset : place.end, column.offset : column.end] = True
-    return Sparsity(pattern, _colours(pattern), not timed)
+    return Sparsity.of(pattern, not timed)
 
 
 def _nodes(expression: sp.Basic) -> Iterator[sp.Basic]:

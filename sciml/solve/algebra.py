@@ -4,10 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 
 from ..codegen import Sparsity
-from ..codegen.sparsity import _colours
 from ..codegen.structure import Band, Dense, Free
 from .banded import BandedAlgebra
 from .krylov import FreeAlgebra
@@ -22,7 +20,7 @@ _ROWS = 4  # a band is one if there are that many times more unknowns than diago
 
 def algebra_of(model: "CompiledSystem") -> Callable[[Any, Any], Algebra]:
     """(flat parameters, relative tolerance) -> the linear algebra of a model."""
-    structure: Any = getattr(model, "structure", None)
+    structure: Any = model.structure
     if isinstance(structure, Free):
         return lambda p, rtol: FreeAlgebra(_preconditioner(structure, jax.lax.stop_gradient(p)), rtol, structure.autonomous)
     if isinstance(structure, Band):
@@ -31,7 +29,7 @@ def algebra_of(model: "CompiledSystem") -> Callable[[Any, Any], Algebra]:
             banded = BandedAlgebra(structure, model.differential)
             return lambda p, rtol: banded
         structure = Dense(structure.pattern(), structure.autonomous)
-    sparsity = model.sparsity if structure is None else Sparsity(structure.pattern, _colours(structure.pattern), structure.autonomous)
+    sparsity = model.sparsity if structure is None else Sparsity.of(structure.pattern, structure.autonomous)
     dense = DenseAlgebra.of(sparsity, model.mass_pattern, model.differential)
     return lambda p, rtol: dense
 
@@ -47,5 +45,4 @@ def mass_of(model: "CompiledSystem", algebra: Algebra, p: Any) -> Any:
         return None
     if isinstance(algebra, DenseAlgebra):
         return model.mass(p)
-    diagonal = getattr(model, "mass_diagonal", None)
-    return jnp.diagonal(model.mass(p)) if diagonal is None else diagonal(p)
+    return model.mass_diagonal(p)

@@ -1,12 +1,13 @@
 """Banded Jacobians: lower + upper + 1 vectors instead of n x n numbers, and solves of O(n).
 
-A band is block tridiagonal with blocks of size max(lower, upper), or less where the model knows so. Those are solved by block cyclic reduction (Hockney 1965;
-Golub and Van Loan, Matrix Computations, 4th ed., section 4.5): every second block row is eliminated at once, then every second
-of what is left, so that log2(number of blocks) rounds of array operations do what a recurrence does in n turns:
+A band is block tridiagonal with blocks of size max(lower, upper), or less where the model knows so. Those are solved by
+block cyclic reduction (Hockney 1965; Golub and Van Loan, Matrix Computations, 4th ed., section 4.5): every second block row
+is eliminated at once, then every second of what is left, so that log2(number of blocks) rounds of array operations do what
+a recurrence does in n turns:
 
     D_2k x_2k = b_2k - L_2k x_2k-1 - U_2k x_2k+1          into the rows 2k-1 and 2k+1
 
-One solve in a step with kept factors, in microseconds (float64, one core of an AMD EPYC):
+One solve with kept factors, in microseconds (float64, one core of an AMD EPYC; blocks of one row, reduced to the last):
 
 | unknowns, tridiagonal | cyclic reduction | LAPACK gtsv | recurrence (scan) | parallel cyclic reduction |
 |-----------------------|------------------|-------------|-------------------|---------------------------|
@@ -33,7 +34,7 @@ import numpy as np
 from ..codegen.structure import Band
 from .linear import Solve, agree, differentiable, inverse, pivoted_inverse, rate_of, transposed
 
-_LAST = 32  # unknowns that are not reduced further
+_LAST = 8  # unknowns that are not reduced further: their inverse compiles faster than more rounds
 _WRITTEN_OUT = 8  # largest block whose products and inverses are written out as vector operations over all blocks
 
 

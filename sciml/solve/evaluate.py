@@ -37,7 +37,7 @@ def expression_evaluator(program: Program, expression: Any, batch: int) -> Calla
         def one(t: Any, y: Any) -> Any:
             value = evaluate(Point(t, y, p, functions))[0]
             # complex fields are pairs of real ones in the state, and complex to the user
-            return jnp.asarray(value, jnp.promote_types(buffer.dtype, jnp.complex64) if jnp.iscomplexobj(value) else buffer.dtype)
+            return jnp.asarray(value, np.result_type(buffer.dtype, np.complex64) if jnp.iscomplexobj(value) else buffer.dtype)
 
         times, states = jnp.asarray(times, buffer.dtype), jnp.asarray(states, buffer.dtype)
         return jax.vmap(one)(times, states) if varies else one(times[0], states[0])

@@ -123,7 +123,7 @@ def plot_fields(sol: "Solution", what: tuple, ax: Any, kind: str, at: Any, lane:
             _maps(row, series, times, style)
         for panel in panels.flat:
             panel.label_outer()
-            panel.locator_params(nbins=4)
+            panel.locator_params(axis="x", nbins=3 if columns > 2 else 4)
     else:
         for series, k, panel in zip(given, kinds, panels.flat, strict=False):
             if k == "map":
@@ -249,7 +249,7 @@ def _map(ax: Any, series: _Series, values: np.ndarray, style: dict[str, Any]) ->
 # -- a picture that moves -----------------------------------------------------------------------
 
 
-def animate_fields(sol: "Solution", what: tuple, path: Any, fps: float, lane: Any, style: dict[str, Any]) -> Any:
+def animate_fields(sol: "Solution", what: tuple, path: Any, fps: int, lane: Any, style: dict[str, Any]) -> Any:
     """A matplotlib animation of fields over one or two coordinates, written to a file if a path is given."""
     from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
 
@@ -380,7 +380,7 @@ def _panels(ax: Any, count: int, columns: int, over: tuple[Axis, ...] | None) ->
         size = (wide * across + 1.0, (wide * over[1].length / over[0].length + 0.7) * rows)
     else:
         size = (6.4, 4.0) if count == 1 else (wide * across + 0.7, (wide * 0.85 + 0.5) * rows)
-    figure, made = plt.subplots(rows, across, figsize=size, layout="constrained", squeeze=False)
+    _, made = plt.subplots(rows, across, figsize=size, layout="constrained", squeeze=False)
     for panel in made.flat:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25)

@@ -389,7 +389,7 @@ class Solution:
 
         return plot_solution(self, what, ax, style, kind, at, lane)
 
-    def animate(self, *what: Any, path: Any = None, fps: float = 20, lane: Any = None, **style: Any) -> Any:
+    def animate(self, *what: Any, path: Any = None, fps: int = 20, lane: Any = None, **style: Any) -> Any:
         """Fields over one or two coordinates as a picture that moves: at most 200 frames, evenly spread over the time.
 
         Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ..errors import ModelError, NameUnknown, UnitError, at, nearest
-from ..symbols import Applied, Quantity, declaration_of, distinct_nodes
+from ..symbols import Applied, Quantity, declaration_of, distinct_nodes, t
 from .display import text
 from .equation import Equation
 from .names import name_of
@@ -125,7 +125,8 @@ def _noise_is_linear(e: Equation) -> None:
                 f"{e.cited} holds white noise '{name}' inside a nonlinear function. White noise enters linearly, as "
                 f"coefficient*{name}: write for example x' = f(x) + g(x)*{name}."
             )
-    if not any(order > 0 for order in highest_orders((e,)).values()):
+    rates = [n for n in distinct_nodes(e.lhs, e.rhs) if isinstance(n, sp.Derivative) and t in n.variables]
+    if not rates:
         names = ", ".join(declaration_of(n).name for n in stand_in)
         raise ModelError(f"{e.cited} holds white noise '{names}' but no derivative. White noise drives differential equations only.")
 

@@ -20,7 +20,7 @@ from .axes import Axis, Cells, Nodes, SinePoints, axis_of
 from .complex_fields import Split, split_complex
 from .fluxes import fluxes_along
 from .nodes import Node, node
-from .operators import Backward, Drop, Fill, Forward, Waves
+from .operators import Backward, Drop, Fill, Forward, Points, Waves
 from .sides import Sides
 
 
@@ -136,15 +136,15 @@ class Grid:
 
     def noise_strength(self, over: tuple[Coordinate, ...], arrays: Arrays) -> sp.Expr:
         """1/sqrt of the volume of a cell."""
-        strength = sp.S.One
+        strength: sp.Expr = sp.S.One
         for c in over:
             axis = self.axes[c.name]
-            total = axis.total(arrays.place(c)).weights  # type: ignore[attr-defined]
-            weights = np.broadcast_to(np.asarray(total, float), (axis.n,))
-            if np.allclose(weights[1:-1], weights[1], rtol=1e-10):
-                strength *= sp.Float(float(weights[1]) ** -0.5)
-            else:
-                raise CompileError(f"White noise over '{c.name}' needs cells of equal size: use a uniform grid along it.")
+            if axis.uniform:
+                strength *= sp.Float(axis.step**-0.5)
+                continue
+            x = axis.points
+            middles = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
+            strength *= node(Points(arrays.rank, arrays.place(c), axis.n, 0.0, 0.0, np.diff(middles) ** -0.5))
         return strength
 
     def on_points(self, e: sp.Expr, over: tuple[Coordinate, ...]) -> sp.Expr:

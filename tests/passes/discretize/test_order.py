@@ -28,17 +28,28 @@ SIDES = {
     "mixed": (u, u.diff(x)),
 }
 FORMS = {"plain": u.diff(x, 2), "flux": sci.D((1 + x) * u.diff(x), x)}
-GRIDS = {2: (40, 80), 4: (40, 80), 6: (32, 64), 8: (28, 44)}
+GRIDS = {2: (80, 160), 4: (40, 80), 6: (32, 64), 8: (36, 54)}
+
+
+@functools.cache
+def manufactured(system, field, exact):
+    return sci.manufacture(system, {field: exact})
+
+
+def affine(grid):
+    """(A, b) of the rates A y + b at t = 0."""
+    rhs = functools.partial(sci.compile(grid).rhs, 0.0)
+    n = sum(f.array.declaration.shape[0] for f in grid.grid.fields.values())
+    rows = np.asarray(jax.jit(jax.vmap(rhs))(np.eye(n + 1, n)))  # the last row is the zero vector
+    return (rows[:-1] - rows[-1]).T, rows[-1]
 
 
 def error(system, method, field, exact):
     """The largest error of the semi-discrete solution at t = 0, at the points that follow the equation."""
     (c,) = (a for a in field.args if a != t)
-    grid = sci.discretize(sci.manufacture(system, {field: exact}), {c: method})
-    rhs = functools.partial(sci.compile(grid).rhs, 0.0)
+    grid = sci.discretize(manufactured(system, field, exact), {c: method})
     wanted = on_grid(grid, field, exact, 0.0)
-    zero = np.zeros(len(wanted))
-    matrix, vector = np.asarray(jax.jacfwd(rhs)(zero)), np.asarray(rhs(zero))
+    matrix, vector = affine(grid)
     free = np.flatnonzero(np.abs(matrix).max(1) > 0)
     assert len(free) >= len(wanted) - 2
     matrix = matrix[np.ix_(free, free)] + np.eye(len(free))
@@ -78,8 +89,7 @@ def test_finite_differences_held_at_zero(order):
 def test_finite_differences_periodic(order):
     exact = sp.exp(-t) * sp.exp(sp.sin(2 * sp.pi * p))
     system = sci.System([sci.eq(w.diff(t), w.diff(p, 2) + w.diff(p))])
-    pair = {2: (48, 96), 4: (48, 96), 6: (48, 96), 8: (48, 96)}[order]
-    coarse, fine = (error(system, FiniteDifference(n, order=order), w, exact) for n in pair)
+    coarse, fine = (error(system, FiniteDifference(n, order=order), w, exact) for n in (48, 96))
     assert abs(np.log2(coarse / fine) - order) < 0.2, np.log2(coarse / fine)
 
 
