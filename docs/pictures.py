@@ -55,7 +55,7 @@ def run(page: Path, draw: bool = False) -> None:
             if draw:
                 block.picture.parent.mkdir(exist_ok=True)
                 plt.gcf().savefig(block.picture, dpi=80)
-                Image.open(block.picture).convert("RGB").quantize(64).save(block.picture, optimize=True)
+                Image.open(block.picture).convert("RGB").quantize(256).save(block.picture, optimize=True)
                 print(f"{block.picture}  {block.picture.stat().st_size // 1024} KB")
         plt.close("all")
 

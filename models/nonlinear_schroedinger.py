@@ -30,15 +30,14 @@ def nonlinear_schroedinger() -> sci.System:
     end = float(8 * sp.pi)
     x = sci.space("x", -end, end, periodic=True)
     psi = sci.fields("psi", t, x, real=False, description="envelope")
-    size = psi * sp.conjugate(psi)
     return sci.System(
-        [sci.eq(sp.I * psi.diff(t) + psi.diff(x, 2) + 2 * size * psi, 0)],
+        [sci.eq(sp.I * psi.diff(t) + psi.diff(x, 2) + 2 * psi * sp.conjugate(psi) * psi, 0)],
         initial={psi: sp.sech(x) * sp.exp(sp.I * x / 2)},
         observed={
             "top_re": sci.at(sp.re(psi), x, 5 * math.pi / 8),
             "top_im": sci.at(sp.im(psi), x, 5 * math.pi / 8),
-            "mass": sci.integral(size, x),
-            "energy": sci.integral(psi.diff(x) * sp.conjugate(psi.diff(x)) - size**2, x),
+            "mass": sci.integral(sp.Abs(psi) ** 2, x),
+            "energy": sci.integral(sp.Abs(psi.diff(x)) ** 2 - sp.Abs(psi) ** 4, x),
         },
         name="nonlinear_schroedinger",
         description=CITATION,

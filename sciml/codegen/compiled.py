@@ -18,6 +18,7 @@ from ..passes import (
     conservation_laws,
     constraint_form,
     determined,
+    jump_times,
     mass_rows,
     modes_of,
     noise_form,
@@ -148,6 +149,16 @@ class CompiledSystem:
         return sparsity_of(self)
 
     @functools.cached_property
+    def n_jumps(self) -> int:
+        """How many times there are at which the rates may jump."""
+        return len(jump_times(self.reduced))
+
+    def jumps(self, p: Any) -> Any:
+        """The times at which the rates may jump, at flat parameters."""
+        values = lower(jump_times(self.reduced)).run(self._param_leaf(p))
+        return jnp.stack([jnp.asarray(v, p.dtype) for v in values])
+
+    @functools.cached_property
     def structure(self) -> Structure | None:
         """What is known of the Jacobian of a discretised System; None where its pattern is written down."""
         return structure_of(self)
@@ -173,6 +184,34 @@ class CompiledSystem:
             place = self.layout.states[declaration_of(determined(e)).name]
             own[place.offset : place.end] = e.of is None
         return own
+
+    @functools.cached_property
+    def determined_ends(self) -> np.ndarray:
+        """Flat indices of the nodes whose values conditions at sides give: what stands there in the state is not read."""
+        grid = self.reduced.grid
+        found = [np.zeros(0, int)]
+        for name, place in self.layout.states.items() if grid is not None else ():
+            field = grid.fields.get(name.rstrip("'"))
+            if field is None or not place.shape:
+                continue
+            at_end = np.zeros(place.shape, bool)
+            for i, c in enumerate(field.coordinates):
+                key, sides = (field.name, c.name), grid.sides
+                left, right = (n - ((*key, end) in sides.rates) for n, end in zip(sides.cut(*key), ("left", "right"), strict=True))
+                along = np.arange(place.shape[i])
+                at_end |= np.expand_dims((along < left) | (along >= place.shape[i] - right), tuple(j for j in range(at_end.ndim) if j != i))
+            found.append(place.offset + np.flatnonzero(at_end))
+        return np.concatenate(found)
+
+    @functools.cached_property
+    def stale(self) -> np.ndarray:
+        """Those of `determined_ends` whose rate is 0 whatever happens: they keep their initial value."""
+        return self.determined_ends[self.differential[self.determined_ends]]
+
+    @property
+    def at_rest(self) -> bool:
+        """A discretised System without any rate: nothing in it moves."""
+        return self.reduced.grid is not None and not self.differential.any() and self.noise.kind == "none"
 
     @functools.cached_property
     def _mass_entries(self) -> list[tuple[Place, Place, sp.Expr]]:

@@ -108,7 +108,7 @@ def layout_of(system: System) -> Layout:
             offset = params[name].end
         elif d.kind in ("data", "table", "neural"):
             functions[name] = d
-    if not states:
+    if not states and not (system.grid is not None and system.eliminated):  # a stationary field may be solved in modes, without a state
         raise CompileError(f"System '{system.name}' has no unknown with a derivative: there is nothing to solve in time.")
     return Layout(states, params, functions)
 

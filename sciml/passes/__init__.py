@@ -21,6 +21,7 @@ from .discretize import (
     operators,
 )
 from .isolate import isolate
+from .jumps import jump_times
 from .noise import NoiseForm, ito_chain_rule, noise_form, to_calculus
 from .order import first_order
 from .pipeline import PASSES, run_passes
@@ -51,6 +52,7 @@ __all__ = [
     "first_order",
     "isolate",
     "ito_chain_rule",
+    "jump_times",
     "manufacture",
     "mass_rows",
     "modes_of",

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .exponential import Exponential
+from .jumps import around, between, starts_here
 from .linear import agree
 from .methods import Explicit, Rhs, Rosenbrock
 from .status import OUTSIDE, UNRECORDED
@@ -49,6 +50,7 @@ class Problem(NamedTuple):
     times: Callable[[Any], Any]  # save times in tau
     differential: np.ndarray  # which unknowns have a rate of their own
     bounds: tuple[np.ndarray, np.ndarray] | None
+    jumps: Callable[[Any], Any] | None = None  # times in tau at which the rates may jump
     step: Callable[[Any], Any] | None = None  # a given length of all steps, in tau: a whole part of 1
 
 
@@ -250,8 +252,14 @@ class Engine:
         return going & (c.accepted < self.setting.recorded) if c.mesh else going
 
     def _body(self, args: Any, method: Any, c: _Carry) -> _Carry:
-        rhs, (t0, span) = self.problem.rhs(args), self.problem.span(args)
-        left = 1 - c.tau
+        rhs, (t0, span) = self.rhs_at(args, c.tau), self.problem.span(args)
+        limit: Any = 1.0
+        if self.problem.jumps is not None:
+            jumps = self.problem.jumps(args)
+            limit = jnp.minimum(around(jumps, c.tau)[1], 1.0)
+            fresh = agree(starts_here(jumps, c.tau) & self._going(c))
+            c = c._replace(f0=jax.lax.cond(fresh, lambda: rhs.f(t0 + c.tau * span, c.y), lambda: c.f0))
+        left = limit - c.tau
         last = c.dtau >= left * (1 - 1e-9)  # no sliver of a step at the end
         dtau = jnp.where(last, left, c.dtau)
         options = {}
@@ -265,13 +273,20 @@ class Engine:
         forced = (norm > 1) & mild & (dtau <= floor) & (c.forced < FORCED)
         accepted = ((norm <= 1) | forced) & self._going(c)
         c = c._replace(forced=c.forced + (forced & accepted).astype(jnp.int32))
-        tau = jnp.where(last, 1.0, c.tau + dtau)
+        tau = jnp.where(last, limit, c.tau + dtau)
         c = self._save(args, method, c, accepted, tau, dtau, tried)
         if self.exponential:
             c = c._replace(tables=(dtau, weights, jax.tree.map(lambda new, old: jnp.where(accepted, new, old), jacobian, c.tables[2])))
         if self.both and method.stiff:
             c = self._eased(c, jacobian, jnp.abs(dtau * span))
         return self._advance(method, c, accepted, tau, dtau, tried, norm, worst)
+
+    def rhs_at(self, args: Any, tau: Any) -> Any:
+        """The rates for a step from tau; where they may jump, as they are between the jumps around it."""
+        rhs = self.problem.rhs(args)
+        if self.problem.jumps is None or self.setting.fixed:
+            return rhs
+        return between(rhs, self.problem.jumps(args), tau, *self.problem.span(args))
 
     def by(self, method: Any, rhs: Any, t: Any, y: Any, h: Any, f0: Any, **options: Any) -> tuple["Tried", Any]:
         """A step of one method, and the Jacobian if it has one (of an exponential method, what the next step compares with)."""

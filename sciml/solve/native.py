@@ -46,6 +46,7 @@ def engine_of(program: "Program", static: Any) -> Engine:
         times=lambda args: program.save_times(program.split(args[0])),
         differential=model.differential,
         bounds=program.bounds,
+        jumps=_jumps(program),
     )
     assert program.choice.row.native is not None
     explicit, stiff = program.choice.row.native
@@ -76,12 +77,25 @@ def _modal_engine(program: "Program", static: Any) -> Engine:
         times=lambda args: program.save_times(program.split(args[0])),
         differential=np.ones(modal.size, bool),
         bounds=None,
+        jumps=_jumps(program),
         step=(lambda args: program.equal_step(program.split(args[0]))) if o.fixed else None,
     )
     assert program.choice.row.native is not None
     saving = {"even": "times"}.get(o.saving, o.saving)
     landing = o.fixed and o.saving == "even" and not o.dense
     return Engine(problem, Setting(program.choice.row.native[0], None, saving, o.dense, o.max_steps, o.recorded, o.fixed, landing))
+
+
+def _jumps(program: "Program") -> Callable[[Any], Any] | None:
+    """The times in tau at which the rates may jump; None where there are none."""
+    if program.model.n_jumps == 0:
+        return None
+
+    def times(args: Any) -> Any:
+        buffer = args[0]
+        return (program.model.jumps(program.split(buffer)["p"]) - buffer[0]) / (buffer[1] - buffer[0])
+
+    return times
 
 
 def mode_size(modal: Any, n_states: int, dtype: Any) -> float:

@@ -213,11 +213,9 @@ def _profiles(ax: Any, series: _Series, style: dict[str, Any], asked: bool) -> N
     (axis,) = series.axes
     rows = _spread(series.times, len(series.times) if asked else _PROFILES)
     points, values = _closed(axis, series.values)
-    span = float(series.times[-1] - series.times[0]) or 1.0
-    for row in rows:
-        time = series.times[row]
-        color = {"color": colormaps["viridis"](0.9 * float(time - series.times[0]) / span)} if len(rows) > 1 else {}
-        ax.plot(points, values[row], **{**color, "label": series.told(time), **style})
+    for i, row in enumerate(rows):
+        color = {"color": colormaps["viridis"](0.9 * i / (len(rows) - 1))} if len(rows) > 1 else {}
+        ax.plot(points, values[row], **{**color, "label": series.told(series.times[row]), **style})
     ax.set_xlabel(_axis_label(axis))
     ax.set_title(series.title if len(rows) > 1 else series.title_at(rows[0]))
     if len(rows) > 1:

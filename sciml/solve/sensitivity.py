@@ -24,6 +24,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from ..errors import SolveError
 from .engine import CHECKPOINTS, Engine, Mesh, Outcome, as_one
+from .jumps import moving
 from .methods import Rosenbrock
 
 
@@ -112,8 +113,11 @@ class _Sweeps:
             args, shared = given
             if shared:
                 options["tables"] = shared
-            rhs, (t0, span) = self.engine.problem.rhs(args), self.engine.problem.span(args)
-            t, h = t0 + tau * span, dtau * span
+            rhs, (t0, span) = self.engine.rhs_at(args, tau), self.engine.problem.span(args)
+            start, length = tau, dtau
+            if self.engine.problem.jumps is not None:
+                start, length = moving(self.engine.problem.jumps(args), tau, dtau)
+            t, h = t0 + start * span, length * span
             f0 = y if method.stiff else rhs.f(t, y)
             tried, _ = self.engine.by(method, rhs, t, y, h, f0, **options)
             return self.engine.bounded(tried.y1), tried.polynomial

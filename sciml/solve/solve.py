@@ -162,6 +162,8 @@ def _program(
         chosen = (id(solver), id(adjoint), *chosen[2:])
         found = model.programs.get(chosen)
     if found is None:
+        if model.at_rest:
+            raise SolveError(f"System '{model.system.name}' has no time derivative: there is nothing to solve in time. Write sci.steady_state(system).")
         if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
             raise SolveError(f"max_steps={max_steps!r}: give a positive whole number.")
         implicit = next((e.cited for e in model.reduced.equations if e.of is not None), "")

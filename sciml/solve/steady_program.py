@@ -107,9 +107,9 @@ class SteadyProgram(Program):
 
     @functools.cached_property
     def held(self) -> np.ndarray:
-        """The states without an equation, which change at events only."""
+        """The states without an equation: those that change at events only, and ends of fields that conditions determine."""
         places = [p for p in self.model.layout.states.values() if p.declaration is not None and p.declaration.discrete]
-        return np.concatenate([np.zeros(0, int), *(np.arange(p.offset, p.end) for p in places)])
+        return np.concatenate([self.model.stale, *(np.arange(p.offset, p.end) for p in places)])
 
     @functools.cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

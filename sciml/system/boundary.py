@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Boundary = dict[str, tuple[Equation, ...]]
 
 
-def as_boundary(given: Mapping[Any, Any] | None, of_components: Iterable[Boundary] = ()) -> Boundary:
+def as_boundary(given: Any, of_components: Iterable[Boundary] = ()) -> Boundary:
     """The conditions by the name of their side, those of components first."""
     made: dict[str, tuple[Equation, ...]] = {}
     for part in of_components:

@@ -70,7 +70,7 @@ class System:
         equations: Any,
         *,
         initial: Mapping[Any, Any] | None = None,
-        boundary: Mapping[Any, Any] | None = None,
+        boundary: Any = None,
         observed: Mapping[str, Any] | None = None,
         units: Mapping[Any, str] | None = None,
         calculus: str = "ito",

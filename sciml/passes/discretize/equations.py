@@ -26,7 +26,7 @@ from .nodes import node
 from .operators import Drop, Ends, Fill, Inner
 
 
-def discretize(system: System, methods: Mapping[Any, Any]) -> System:
+def discretize(system: Any, methods: Any) -> System:
     """A System of fields on a grid: each field one array, each derivative one operator on it.
 
     Args:

@@ -16,7 +16,7 @@ from ...system import Equation, System, name_of, text
 from .arrays import as_at, coordinates_in
 
 
-def manufacture(system: System, solution: Mapping[Any, Any]) -> System:
+def manufacture(system: Any, solution: Any) -> System:
     """The System with sources, conditions at the sides and initial values such that `solution` solves it.
 
     Args:
@@ -60,7 +60,7 @@ def manufacture(system: System, solution: Mapping[Any, Any]) -> System:
 class _Formulas:
     """The solution, checked, and expressions with it put in."""
 
-    def __init__(self, system: System, solution: Mapping[Any, Any]):
+    def __init__(self, system: System, solution: Any):
         self.system = system
         self.unknowns = {
             n: type(s)(*(declaration_of(s).over or (t,))) for n, s in system.symbols.items() if declaration_of(s).kind in ("field", "unknown")

@@ -23,7 +23,7 @@ FLUXES = ("upwind", "muscl", "weno5", "central")
 class Method:
     """What all methods share: the number of points."""
 
-    n: int
+    n: Any
     least = 3
 
     def __post_init__(self) -> None:

@@ -294,7 +294,12 @@ class _Rewriter:
             found = self._node(e)
             if found is not None:
                 return found
-        return node(self.basis.forward, self._cancelled(e.xreplace(self.back)))
+        return self._forward(self._cancelled(e.xreplace(self.back)))
+
+    def _forward(self, e: sp.Expr) -> sp.Expr:
+        """The transform of an array; of a number, such as a source that is the same everywhere, once it fills the grid."""
+        everywhere = not any(isinstance(n, Node) or getattr(declaration_of(n), "shape", ()) for n in distinct_nodes(e))
+        return node(self.basis.forward, node(Fill(self.basis.forward.lengths), e) if everywhere else e)
 
     def _cancelled(self, e: Any) -> Any:
         """Without transforms of what has just been transformed back."""
@@ -314,7 +319,7 @@ class _Rewriter:
                 together += scalar * h.operands[0]
             else:
                 known += sp.expand_mul(scalar * h, deep=False)
-        return known + (node(self.basis.forward, together) if together != 0 else sp.S.Zero)
+        return known + (self._forward(together) if together != 0 else sp.S.Zero)
 
     def _alike(self, name: str) -> bool:
         b = self.bases.get(name)

@@ -427,6 +427,12 @@ def kuramoto_sivashinsky():
     return made(sci.System([sci.eq(w.diff(t), -w * w.diff(p) - w.diff(p, 2) - w.diff(p, 4))]), {p: Fourier(16)}, {w: sin(p - t) + 1})
 
 
+@problem(1e-5, solver="auto")
+def rate_that_spreads():
+    system = sci.System([sci.eq(u.diff(t) - u.diff(t, x, 2), u.diff(x, 2))], initial={u: sin(pi * x)}, boundary=cold)
+    return system, {x: FiniteDifference(17, order=6)}, {u: exp(-(pi**2) * t / (1 + pi**2)) * sin(pi * x)}
+
+
 # -- reactions ------------------------------------------------------------------------------------------
 
 
@@ -702,7 +708,7 @@ water = [sci.eq(depth.diff(t), -sci.D(flow, x)), sci.eq(flow.diff(t), -sci.D(flo
 def lake_at_rest():
     walls = held([sci.eq(depth.diff(x), 0), sci.eq(flow, 0)], [sci.eq(depth.diff(x), 0), sci.eq(flow, 0)])
     system = sci.System(water, initial={depth: 2, flow: 0}, boundary=walls)
-    return system, {x: FiniteVolume(16, flux="weno5")}, {depth: sp.Integer(2), flow: sp.Integer(0)}
+    return system, {x: FiniteVolume(16, flux="muscl")}, {depth: sp.Integer(2), flow: sp.Integer(0)}
 
 
 @problem(5e-3)
