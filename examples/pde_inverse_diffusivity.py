@@ -8,7 +8,7 @@ The gradient by all points of k comes from one solve backwards through the solve
 the misfit stays within the noise (Morozov's discrepancy principle).
 
 Run: python examples/pde_inverse_diffusivity.py      About 15 s on two cores.
-Expected: k to about 10 percent, from temperatures with half a percent of noise; the least known part is the right end, where little heat flows.
+Expected: k to 9 percent, from temperatures with half a percent of noise; the least known part is the right end, where little heat flows.
 """
 
 from pathlib import Path

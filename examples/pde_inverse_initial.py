@@ -8,7 +8,7 @@ The equation cannot be solved backwards in time: diffusion grows there without b
 the value at each point of the grid, which one solve backwards through the solver's steps gives.
 
 Run: python examples/pde_inverse_initial.py      About 10 s on two cores.
-Expected: the start to about 10 percent where waves have not yet run into each other; what the front has swallowed is lost.
+Expected: the start to about 5 percent, though 53 percent of it differ from the end; most of the way in the first ten steps of the search.
 """
 
 from pathlib import Path
@@ -65,7 +65,7 @@ def main() -> tuple[np.ndarray, np.ndarray, list[float]]:
         values.append(float(found))
         return float(found), np.asarray(gradient, float)
 
-    found = scipy.optimize.minimize(value, np.zeros(N), jac=True, method="L-BFGS-B", options={"maxiter": 100})
+    found = scipy.optimize.minimize(value, np.zeros(N), jac=True, method="L-BFGS-B", options={"maxiter": 40})
     return measured, found.x, values
 
 
@@ -79,7 +79,7 @@ def picture(measured: np.ndarray, start: np.ndarray, values: list[float]) -> Pat
     sol = sci.solve(flow, t_span=(0, END), initial={"u": jnp.asarray(start)}, saveat=101, rtol=1e-6)
     shown = axes["paths"].imshow(sol[u], origin="lower", aspect="auto", extent=(0, 2 * np.pi, 0, END), cmap="RdBu_r", vmin=-1.5, vmax=1.5)
     axes["paths"].set(xlabel="x", ylabel="t", title="from the start that was found")
-    fig.colorbar(shown, ax=axes["paths"], location="left", shrink=0.6)
+    fig.colorbar(shown, ax=axes["paths"], shrink=0.6)
     axes["start"].plot(points, truth, "k", lw=1, label="truth")
     axes["start"].plot(points, start, "C0", lw=2, label="found")
     axes["start"].set(xlabel="x", title="the start")

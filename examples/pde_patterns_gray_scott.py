@@ -41,7 +41,8 @@ system = sci.System(
 def main(n: int = 96) -> dict[str, sci.Solution]:
     square = sci.discretize(system, {x: sci.Fourier(n), y: sci.Fourier(n)})
     return {
-        name: sci.solve(square, t_span=(0, END), params={"F": feed, "k": kill}, saveat=31, rtol=1e-3, atol=1e-4) for name, (feed, kill) in PATTERNS.items()
+        name: sci.solve(square, t_span=(0, END), params={"F": feed, "k": kill}, saveat=31, rtol=1e-3, atol=1e-4)
+        for name, (feed, kill) in PATTERNS.items()
     }
 
 

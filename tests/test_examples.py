@@ -107,3 +107,59 @@ def test_bilevel(example):
     smooth, misfit, slope = along.T  # the gradients are those of the curve
     np.testing.assert_allclose(np.sum((slope[1:] + slope[:-1]) / 2 * np.diff(smooth)), misfit[-1] - misfit[0], rtol=0.1)
     assert _is_picture(module.picture(result))
+
+
+def test_pde_heat_rod(example):
+    module = example("pde_heat_rod")
+    solutions = module.main()
+    exact = jax.config.jax_enable_x64
+    for sol in solutions.values():
+        assert abs(float(sol["missing"][-1])) < (1e-6 if exact else 1e-2)
+    np.testing.assert_allclose(solutions["in the wind"]["end"][-1], 0.2, rtol=1e-3)
+    np.testing.assert_allclose(0.25 * (1 - solutions["glowing"]["end"][-1]), 0.3 * ((solutions["glowing"]["end"][-1] + 1) ** 4 - 1), rtol=1e-2)
+    assert _is_picture(module.picture(solutions))
+
+
+def test_pde_patterns_gray_scott(example):
+    module = example("pde_patterns_gray_scott")
+    solutions = module.main()
+    eaten = [float(sol["eaten"][-1]) for sol in solutions.values()]
+    assert eaten == sorted(eaten) and 0.005 < eaten[0] < 0.012 and 0.015 < eaten[-1] < 0.03
+    assert np.asarray(solutions["holes"][module.v][-1]).min() > -0.01
+    assert _is_picture(module.picture(solutions))
+
+
+def test_pde_kuramoto_sivashinsky(example):
+    module = example("pde_kuramoto_sivashinsky")
+    runs = module.main()
+    assert 0.03 < module.growth(runs)[0] < 0.2
+    energy = np.asarray(runs[0]["energy"])[200:]
+    assert 50 < energy.mean() < 130
+    assert _is_picture(module.picture(runs))
+
+
+def test_pde_inverse_diffusivity(example):
+    module = example("pde_inverse_diffusivity")
+    measured, found = module.main()
+    best = module.chosen(found)
+    assert 0.8 < found[best][1] < 1.2 and module.error(found[best][0]) < 0.15 < module.error(found[max(found)][0])
+    assert _is_picture(module.picture(measured, found))
+
+
+def test_pde_inverse_initial(example):
+    module = example("pde_inverse_initial")
+    measured, start, values = module.main()
+    assert min(values) < 1.5 < 1000 < values[0]
+    assert module.error(start) < 0.1 < 0.4 < module.error(measured)
+    assert _is_picture(module.picture(measured, start, values))
+
+
+def test_pde_battery(example):
+    module = example("pde_battery")
+    solutions, sensitivity = module.main()
+    charges = [module.charge(sol, rate) for sol, rate in zip(solutions, module.RATES, strict=True)]
+    assert charges == sorted(charges, reverse=True) and 0.6 < charges[-1] < charges[0] < 0.72
+    out = np.asarray(solutions[1]["surface_n"])  # in the long run the filling falls as charge is drawn
+    assert out[0] > 0.79 and out[-1] < 0.2
+    assert (sensitivity[1:100] > -1e-3).all()
+    assert _is_picture(module.picture(solutions, sensitivity))

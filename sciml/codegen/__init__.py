@@ -4,6 +4,9 @@ from .compiled import CompiledSystem, Point, as_function, compile, function_valu
 from .functions import TABLE
 from .layout import Layout, Place, checked_shape
 from .lower import Tape, lower
+from .packing import Packing
 from .sparsity import Sparsity as Sparsity
+from .spread import divided, spread_over
+from .values import piece
 
-__all__ = ["TABLE", "CompiledSystem", "Layout", "Place", "Point", "Tape", "as_function", "checked_shape", "compile", "function_value", "lower"]
+__all__ = ["TABLE", "CompiledSystem", "Layout", "Packing", "Place", "Point", "Tape", "as_function", "checked_shape", "compile", "divided", "function_value", "lower", "piece", "spread_over"]

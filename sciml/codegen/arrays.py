@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..passes import operators as op
+from .spread import active, along_first, along_others
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +174,7 @@ def _dense(matrix: np.ndarray, a: Any, axis: int) -> Any:
 
 @_of(op.Matrix)
 def _(o: op.Matrix, a: Any) -> Any:
-    return _dense(np.asarray(o.entries), a, o.axis)
+    return _whole(lambda a: _dense(np.asarray(o.entries), a, o.axis), a, o.axis)
 
 
 def _as_strip(value: Any, a: Any, axis: int) -> Any:
@@ -307,11 +308,17 @@ def _(o: op.Forward, a: Any) -> Any:
     matrices = iter(o.matrices)
     for axis, kind in zip(o.axes, o.kinds, strict=True):
         if kind == "eigen":
-            a = _dense(next(matrices), a, axis)
+            a = _whole(functools.partial(_dense, next(matrices), axis=axis), a, axis)
         elif kind != "fourier":
-            a = _sines(a, axis) if kind == "sine" else jax.scipy.fft.dct(a, type=2, axis=axis)
+            a = _whole(functools.partial(_sines if kind == "sine" else _cosines, axis=axis), a, axis)
     fourier = [axis for axis, kind in zip(o.axes, o.kinds, strict=True) if kind == "fourier"]
-    return jnp.fft.rfftn(a, axes=fourier) if fourier else a
+    if not active() or not fourier:
+        return jnp.fft.rfftn(a, axes=fourier) if fourier else a
+    *others, last = fourier
+    a = _whole(functools.partial(jnp.fft.rfft, axis=last), a, last)
+    for axis in others:
+        a = _whole(functools.partial(jnp.fft.fft, axis=axis), a, axis)
+    return a
 
 
 @_of(op.Backward)
@@ -320,14 +327,29 @@ def _(o: op.Backward, a: Any) -> Any:
     if fourier:
         if not jnp.iscomplexobj(a):
             a = jax.lax.complex(a, jnp.zeros_like(a))
-        a = jnp.fft.irfftn(a, s=[n for _, n in fourier], axes=[axis for axis, _ in fourier])
+        if active():
+            *others, (last, n) = fourier
+            for axis, _ in others:
+                a = _whole(functools.partial(jnp.fft.ifft, axis=axis), a, axis)
+            a = _whole(functools.partial(jnp.fft.irfft, n=n, axis=last), a, last)
+        else:
+            a = jnp.fft.irfftn(a, s=[n for _, n in fourier], axes=[axis for axis, _ in fourier])
     matrices = iter(o.matrices)
     for axis, kind in zip(o.axes, o.kinds, strict=True):
         if kind == "eigen":
-            a = _dense(next(matrices), a, axis)
+            a = _whole(functools.partial(_dense, next(matrices), axis=axis), a, axis)
         elif kind != "fourier":
-            a = _series(a, axis, kind)
+            a = _whole(functools.partial(_series, axis=axis, kind=kind), a, axis)
     return a
+
+
+def _whole(f: Callable[[Any], Any], a: Any, axis: int) -> Any:
+    """f along an axis, all of which it needs."""
+    return along_first(f, a) if axis == 0 else along_others(f, a)
+
+
+def _cosines(a: Any, axis: int) -> Any:
+    return jax.scipy.fft.dct(a, type=2, axis=axis)
 
 
 def _sines(a: Any, axis: int) -> Any:
@@ -360,7 +382,7 @@ def _(o: op.Band, a: Any) -> Any:
             j = jnp.arange(n // 2 + 1, dtype=dtype) if axis == o.halved else jnp.abs(_signed(n, dtype))
             kept = j < o.keep * n / 2
         else:
-            kept = jnp.arange(n) < o.keep * n
+            kept = jnp.arange(n, dtype=dtype) < o.keep * n
         a = jnp.where(_along(kept, axis, o.rank), a, 0)
     return a
 

@@ -34,7 +34,7 @@ from .modal import Modal
 from .reach import structure_of
 from .sparsity import Sparsity, contents, sparsity_of
 from .structure import Structure
-from .values import as_function, filled, flattened, function_value, piece
+from .values import as_function, filled, flattened, function_value, inlined, piece
 
 
 def compile(system: Any) -> "CompiledSystem":
@@ -128,6 +128,21 @@ class CompiledSystem:
 
         return filled(y, self.layout.states, given, self.definitions, leaf)
 
+    def initial_by_name(self, y: Any, p: Any, start: Any, given: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """The initial state as an array for each unknown; those that are expressions never pass through the flat state `y`."""
+
+        def leaf(key: tuple[str, str]) -> Any:
+            return start if key[0] == "time" else piece(y, self.layout.states[key[1]]) if key[0] == "unknown" else self._param_leaf(p)(key)
+
+        found = {}
+        for n, place in self.layout.states.items():
+            if place.derived and n not in given:
+                (value,) = lower([inlined(place.default, self.definitions)]).run(leaf)
+                found[n] = jnp.broadcast_to(jnp.asarray(value, p.dtype), place.shape)
+            else:
+                found[n] = piece(y, place)
+        return found
+
     def _param_leaf(self, p: Any) -> Callable[[tuple[str, str]], Any]:
         return lambda key: piece(p, self.layout.params[key[1]])
 
@@ -138,6 +153,12 @@ class CompiledSystem:
         if isinstance(self._lowered, Grouped):
             return self._lowered.run(point.t, point.y, point.p)
         return self._flat(self._lowered, point, list(self.layout.states.values()))
+
+    def rates_by_name(self, point: Point) -> dict[str, Any]:
+        """dy/dt without noise, an array for each unknown; the state of the point may be a dict of arrays too."""
+        assert isinstance(self._lowered, Tape)
+        values = self._lowered.run(self._leaf(point))
+        return {n: jnp.broadcast_to(jnp.asarray(v), p.shape) for (n, p), v in zip(self.layout.states.items(), values, strict=True)}
 
     def states_in(self, expression: sp.Basic) -> frozenset[str]:
         """Names of the states that an expression holds, through eliminated unknowns."""
@@ -168,6 +189,11 @@ class CompiledSystem:
         """The rates in modes, where a linear part is known wave by wave; None otherwise."""
         modes = modes_of(self.reduced) if self.noise.kind == "none" else None
         return None if modes is None else Modal(self, modes)
+
+    @functools.cached_property
+    def modal_in_rows(self) -> Modal | None:
+        """The same, packed so that it can be divided among devices."""
+        return None if self.modal is None else Modal(self, self.modal.modes, rows=True)
 
     # -- constraints ----------------------------------------------------------------
 
@@ -255,6 +281,12 @@ class CompiledSystem:
     def totals(self, p: Any) -> Any:
         """The columns C of the conserved totals C^T y, (states, laws)."""
         return self._columns(p, [law.coefficients for law in self.laws])
+
+    def changes(self, y: Any, p: Any) -> Any:
+        """C^T y without C, flat: what a difference of states is in the totals."""
+        values = iter(lower([c for law in self.laws for c in law.coefficients.values()]).run(self._param_leaf(p)))
+        found = [sum(next(values) * piece(y, self.layout.states[declaration_of(u).name]) for u in law.coefficients) for law in self.laws]
+        return jnp.concatenate([jnp.reshape(jnp.asarray(v, y.dtype), -1) for v in found])
 
     def _columns(self, p: Any, columns: Iterable[Mapping[Any, sp.Expr]]) -> Any:
         """A matrix whose columns have a coefficient for each unknown that they name."""
@@ -441,6 +473,8 @@ class CompiledSystem:
         for value, place in zip(values, places, strict=True):
             value = value if getattr(value, "dtype", None) == dtype else jnp.asarray(value, dtype)
             pieces.append(value if not place.shape else jnp.broadcast_to(value, place.shape).reshape(-1))
+        if not pieces:  # every unknown is a definition
+            return jnp.zeros(0, dtype)
         if self.layout.scalar:
             return jnp.stack(pieces)
         return jnp.concatenate([jnp.atleast_1d(v) for v in pieces])

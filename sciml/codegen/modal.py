@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ..passes import Modes
 from ..symbols import declaration_of
 from .arrays import Apply
 from .lower import Tape, lower
+from .packing import Packing
+from .spread import divided
 from .values import piece
 
 if TYPE_CHECKING:
@@ -29,16 +30,14 @@ class Modal:
         stiff_rest: the rest differentiates as often as the linear part, so that modes alone do not make it mild.
     """
 
-    def __init__(self, model: "CompiledSystem", modes: Modes):
+    def __init__(self, model: "CompiledSystem", modes: Modes, rows: bool = False):
         self.model, self.modes, self.stiff_rest = model, modes, modes.stiff_rest
         self.names = list(model.layout.states)
         shapes = {n: jax.eval_shape(lambda n=n: self._forward(n, jnp.zeros(model.layout.states[n].shape))) for n in self.names}
-        self.shapes = {n: s.shape for n, s in shapes.items()}
-        self.complex = {n: jnp.issubdtype(s.dtype, jnp.complexfloating) for n, s in shapes.items()}
-        self.counts = {n: int(np.prod(s, dtype=int)) for n, s in self.shapes.items()}
-        ends = np.cumsum([self.counts[n] * (2 if self.complex[n] else 1) for n in self.names])
-        self.offsets = dict(zip(self.names, [0, *(int(e) for e in ends[:-1])], strict=True))
-        self.size = int(ends[-1])
+        self.packing = Packing(
+            {n: s.shape for n, s in shapes.items()}, {n: jnp.issubdtype(s.dtype, jnp.complexfloating) for n, s in shapes.items()}, rows
+        )
+        self.size = self.packing.size
         self.members = self._members()
 
     def _members(self) -> list[list[str]]:
@@ -63,26 +62,20 @@ class Modal:
 
     def to_modes(self, y: Any) -> Any:
         """The modes of a flat state."""
-        return self._joined({n: self._forward(n, piece(y, place)) for n, place in self.model.layout.states.items()})
+        pieces = y if isinstance(y, dict) else {n: piece(y, place) for n, place in self.model.layout.states.items()}
+        return divided(self.packing.joined({n: self._forward(n, divided(a)) for n, a in pieces.items()}))
 
     def from_modes(self, w: Any) -> Any:
         """The flat state of modes."""
-        parts = [jnp.reshape(self._backward(n, self._piece(w, n)), -1) for n in self.names]
+        parts = [jnp.reshape(a, -1) for a in self.unknowns(w).values()]
         return jnp.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def unknowns(self, w: Any) -> dict[str, Any]:
+        """The arrays of all unknowns by name."""
+        return {n: divided(self._backward(n, self._piece(w, n))) for n in self.names}
 
     def _piece(self, w: Any, name: str) -> Any:
-        count, at = self.counts[name], self.offsets[name]
-        real = jax.lax.slice_in_dim(w, at, at + count)
-        if not self.complex[name]:
-            return real.reshape(self.shapes[name])
-        return jax.lax.complex(real, jax.lax.slice_in_dim(w, at + count, at + 2 * count)).reshape(self.shapes[name])
-
-    def _joined(self, values: dict[str, Any]) -> Any:
-        parts = []
-        for n in self.names:
-            value = jnp.broadcast_to(values[n], self.shapes[n]).reshape(-1)
-            parts += [jnp.real(value), jnp.imag(value)] if self.complex[n] else [value]
-        return jnp.concatenate(parts) if len(parts) > 1 else parts[0]
+        return divided(self.packing.piece(w, name))
 
     def groups(self, w: Any) -> tuple[Any, ...]:
         """The modes as arrays (m, K), one for each group of coupled unknowns."""
@@ -91,7 +84,7 @@ class Modal:
     def flat(self, groups: tuple[Any, ...]) -> Any:
         """w again."""
         rows = {n: group[i] for g, group in zip(self.members, groups, strict=True) for i, n in enumerate(g)}
-        return self._joined({n: rows[n].reshape(self.shapes[n]) for n in self.names})
+        return self.packing.joined({n: rows[n].reshape(self.packing.shapes[n]) for n in self.names})
 
     # -- rates -----------------------------------------------------------------------------------
 
@@ -112,9 +105,9 @@ class Modal:
 
     def _entry(self, value: Any, name: str, dtype: Any) -> Any:
         value = jnp.zeros((), dtype) if value is None else jnp.asarray(value)
-        if jnp.iscomplexobj(value) and not self.complex[name]:
+        if jnp.iscomplexobj(value) and not self.packing.is_complex[name]:
             value = jnp.real(value)
-        return jnp.broadcast_to(value, self.shapes[name]).reshape(-1)
+        return jnp.broadcast_to(value, self.packing.shapes[name]).reshape(-1)
 
     def resolvent(self, c: Any, p: Any) -> Any:
         """v -> (c - L)^-1 v for flat states, by modes: close to what an implicit step has to solve."""
@@ -141,10 +134,10 @@ class Modal:
             return self._piece(point.y, stand_ins[key[1]]) if key[1] in stand_ins else leaf(key)
 
         found = self._rest_tape.run(value)
-        return self._joined({n: self._as_modes(n, v, point.y.dtype) for n, v in zip(self.names, found, strict=True)})
+        return self.packing.joined({n: self._as_modes(n, v, point.y.dtype) for n, v in zip(self.names, found, strict=True)})
 
     def _as_modes(self, name: str, value: Any, dtype: Any) -> Any:
         value = jnp.asarray(value)
-        if self.complex[name]:
+        if self.packing.is_complex[name]:
             return value if jnp.iscomplexobj(value) else jax.lax.complex(value.astype(dtype), jnp.zeros(value.shape, dtype))
         return value.astype(dtype)

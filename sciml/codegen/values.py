@@ -29,7 +29,9 @@ def as_function(d: Declaration, value: Any) -> Callable[..., Any]:
 
 
 def piece(flat: Any, place: Place) -> Any:
-    """The part of a flat vector that belongs to a name, in its shape."""
+    """The part of a flat vector that belongs to a name, in its shape. A dict of arrays has it ready."""
+    if isinstance(flat, dict):
+        return flat[place.name]
     if not place.shape:
         return jax.lax.index_in_dim(flat, place.offset, keepdims=False)
     return jax.lax.slice_in_dim(flat, place.offset, place.end).reshape(place.shape)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..codegen import CompiledSystem, Point, function_value
+from ..codegen import CompiledSystem, Point, function_value, spread_over
 from ..symbols import Applied, declaration_of, distinct_nodes
 from .program import TAIL, Program, within
 
@@ -39,8 +39,13 @@ def expression_evaluator(program: Program, expression: Any, batch: int) -> Calla
             # complex fields are pairs of real ones in the state, and complex to the user
             return jnp.asarray(value, np.result_type(buffer.dtype, np.complex64) if jnp.iscomplexobj(value) else buffer.dtype)
 
-        times, states = jnp.asarray(times, buffer.dtype), jnp.asarray(states, buffer.dtype)
-        return jax.vmap(one)(times, states) if varies else one(times[0], states[0])
+        times, states = jnp.asarray(times, buffer.dtype), jax.tree.map(lambda a: jnp.asarray(a, buffer.dtype), states)
+        with spread_over(program.options.mesh):
+            if not varies:
+                return one(times[0], jax.tree.map(lambda a: a[0], states))
+            if program.options.mesh is not None:  # not by vmap, in which an exchange between devices cannot stand
+                return jnp.stack([one(time, jax.tree.map(lambda a, i=i: a[i], states)) for i, time in enumerate(times)])
+            return jax.vmap(one)(times, states)
 
     return over_lanes(over_time, model, batch)
 

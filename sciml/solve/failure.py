@@ -79,7 +79,7 @@ def _starts_outside(sol: Solution, program: Program) -> str:
     name = _named(sol, i)
     low, high = (None if np.isinf(side[i]) else float(f"{side[i]:g}") for side in bounds)
     cure = f"Start inside, initial={{\"{name}\": ...}}, or widen bounds= of '{name}'."
-    return f"'{name}' starts at {y[i]:.6g}, outside its bounds=({low}, {high}). {cure}"
+    return f"'{name}' starts at {y[i]:.6g}, outside its bounds ({low}, {high}). {cure}"
 
 
 def _held(program: Program, name: str, i: int, y: Any, rates: Any) -> str:

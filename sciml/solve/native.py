@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..codegen import divided, spread_over
 from .algebra import algebra_of, mass_of
 from .engine import Engine, Outcome, Problem, Setting
 from .exponential import Split
+from .krylov import FreeAlgebra
 from .methods import Rhs
 from .sensitivity import differentiable_run
 
@@ -28,6 +30,8 @@ def engine_of(program: "Program", static: Any) -> Engine:
     if program.modal is not None:
         return _modal_engine(program, static)
     model, o = program.model, program.options
+    if o.mesh is not None:
+        return _divided_engine(program, static)
     algebra = algebra_of(model)
 
     def rhs(args: Any) -> Rhs:
@@ -54,6 +58,40 @@ def engine_of(program: "Program", static: Any) -> Engine:
     return Engine(problem, Setting(explicit, stiff, saving, o.dense, o.max_steps, o.recorded))
 
 
+def _divided_engine(program: "Program", static: Any) -> Engine:
+    """The engine for fields that are divided among devices: its state holds whole rows of the grid, one after the other."""
+    model, o, packing = program.model, program.options, program.packing
+
+    def rhs(args: Any) -> Rhs:
+        buffer, arrays = args
+        functions = eqx.combine(arrays, static)
+
+        def f(t: Any, z: Any) -> Any:
+            z = divided(z)
+            pieces = {n: divided(packing.piece(z, n)) for n in packing.names}
+            rates = model.rates_by_name(program.point(buffer, functions, t, pieces))
+            return divided(packing.joined({n: divided(a) for n, a in rates.items()}))
+
+        return Rhs(f, f, None, FreeAlgebra(None, program.tolerances(buffer)[0], False), model.heavy)
+
+    def start(args: Any) -> Any:
+        return divided(packing.joined({n: divided(a) for n, a in program.start_by_name(args[0]).items()}))
+
+    problem = Problem(
+        rhs,
+        span=lambda args: (args[0][0], args[0][1] - args[0][0]),
+        start=start,
+        tolerances=lambda args: program.tolerances(args[0]),
+        times=lambda args: program.save_times(program.split(args[0])),
+        differential=np.ones(packing.size, bool),
+        bounds=None,
+        jumps=_jumps(program),
+    )
+    assert program.choice.row.native is not None
+    explicit, stiff = program.choice.row.native
+    return Engine(problem, Setting(explicit, stiff, {"even": "times"}.get(o.saving, o.saving), o.dense, o.max_steps, o.recorded))
+
+
 def _modal_engine(program: "Program", static: Any) -> Engine:
     """The engine for a program that runs in modes: its state is w, `from_modes` gives the unknowns back."""
     modal, o = program.modal, program.options
@@ -72,7 +110,7 @@ def _modal_engine(program: "Program", static: Any) -> Engine:
     problem = Problem(
         split,
         span=lambda args: (args[0][0], args[0][1] - args[0][0]),
-        start=lambda args: modal.to_modes(program.split(args[0])["y0"]),
+        start=lambda args: modal.to_modes(program.split(args[0])["y0"] if o.mesh is None else program.start_by_name(args[0])),
         tolerances=tolerances,
         times=lambda args: program.save_times(program.split(args[0])),
         differential=np.ones(modal.size, bool),
@@ -100,7 +138,7 @@ def _jumps(program: "Program") -> Callable[[Any], Any] | None:
 
 def mode_size(modal: Any, n_states: int, dtype: Any) -> float:
     """Size of w relative to the unknowns that it stands for: makes an absolute tolerance for unknowns one for modes."""
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval(), spread_over(None):
         y = np.random.default_rng(0).standard_normal(n_states).astype(dtype)
         return float(jnp.sqrt(jnp.mean(jnp.square(modal.to_modes(jnp.asarray(y)))) / np.mean(y * y)))
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 
-from ..codegen import CompiledSystem, Point
+from ..codegen import CompiledSystem, Packing, Point, divided, spread_over
 from .control import LandingSteps, Watched
 from .engine import Steps
 from .exponential import ModalSteps
@@ -45,6 +45,7 @@ class Options:
     given_params: frozenset[str]
     given_initial: frozenset[str]
     dtype: str
+    mesh: Any = None  # of devices that fields are divided among
 
 
 def within(tau: Any) -> Any:
@@ -84,12 +85,20 @@ class Program:
     @property
     def modal(self) -> Any:
         """The form of the model in modes, where the solver works in them; None where it works in the unknowns."""
-        return self.model.modal if self.choice.row.modal else None  # type: ignore[attr-defined]
+        if not self.choice.row.modal:
+            return None
+        return self.model.modal if self.options.mesh is None else self.model.modal_in_rows
+
+    @functools.cached_property
+    def packing(self) -> Packing:
+        """How the unknowns lie in the state of the engine, where they are divided among devices."""
+        places = self.model.layout.states
+        return Packing({n: p.shape for n, p in places.items()}, dict.fromkeys(places, False), rows=True)
 
     @functools.cached_property
     def mode_size(self) -> float:
         """How large modes are relative to the unknowns."""
-        return mode_size(self.modal, self.model.layout.n_states, self.options.dtype)
+        return mode_size(self.model.modal, self.model.layout.n_states, self.options.dtype)
 
     @property
     def backsolve(self) -> bool:
@@ -112,6 +121,10 @@ class Program:
     def run(self, buffer: Any, values: Mapping[str, Any], key: Any) -> tuple[Any, Any]:
         """(packed solution, dense interpolation or None)."""
         self.traces += 1  # runs when tracing only
+        with spread_over(self.options.mesh):
+            return self._run(buffer, values, key)
+
+    def _run(self, buffer: Any, values: Mapping[str, Any], key: Any) -> tuple[Any, Any]:
         buffer, code = self._completed(jnp.asarray(buffer, self.options.dtype), values)
         given = self.split(buffer)
         if self.native:
@@ -146,22 +159,30 @@ class Program:
             ys = jnp.concatenate([out.rows[1], room]).at[out.accepted].set(out.y)
             tau = jnp.concatenate([out.rows[0][:, 0], jnp.full(1, jnp.inf, dtype)]).at[out.accepted].set(out.tau)
             ys, tau = jnp.where((count <= out.accepted)[:, None], ys, jnp.nan), jnp.where(count <= out.accepted, tau, jnp.inf)
+        reached = jnp.isfinite(ys[:, 0])
         ys = self.unknowns(ys)
         if o.saving not in ("steps", "end"):
             tau = jnp.asarray(self.save_times(given), dtype)
-            tau = jnp.where(jnp.isfinite(ys[:, 0]), tau, jnp.inf)
+            tau = jnp.where(reached, tau, jnp.inf)
         times = jnp.where(jnp.isfinite(tau), given["t0"] + tau * (given["t1"] - given["t0"]), jnp.nan)
-        ys = self.on_constraints(buffer, values, times, ys)
+        ys = self.on_constraints(buffer, values, times, ys) if o.mesh is None else ys
         status = out.status if code is None else jnp.where(code > 0, code, out.status)
         tail = (status, out.steps, out.accepted, out.steps - out.accepted, out.worst, out.stiff_steps)
-        packed = jnp.concatenate([ys.reshape(-1), times, jnp.stack([jnp.asarray(v, dtype) for v in tail])])
+        numbers = jnp.concatenate([times, jnp.stack([jnp.asarray(v, dtype) for v in tail])])
+        if o.mesh is not None:  # fields stay where they are, divided among the devices
+            return numbers, ys
+        packed = jnp.concatenate([ys.reshape(-1), numbers])
         if not o.dense:
             return packed, None
         return packed, Steps.of(out.rows) if self.modal is None else ModalSteps.of(out.rows, self.modal, given["p"], given["t1"] - given["t0"])
 
     def unknowns(self, ys: Any) -> Any:
-        """Rows of what the engine runs on, as rows of the unknowns."""
-        return ys if self.modal is None else jax.vmap(self.modal.from_modes)(ys)
+        """Rows of what the engine runs on, as rows of the unknowns; as arrays by name where they are divided among devices."""
+        if self.options.mesh is None:
+            return ys if self.modal is None else jax.vmap(self.modal.from_modes)(ys)
+        one = self.modal.unknowns if self.modal is not None else lambda w: {n: divided(self.packing.piece(w, n)) for n in self.packing.names}
+        rows = [one(y) for y in ys]  # not by vmap, in which an exchange between devices cannot stand
+        return jax.tree.map(lambda *a: jnp.stack(a), *rows)
 
     def on_constraints(self, buffer: Any, values: Any, times: Any, ys: Any) -> Any:
         """States at some times, put back on the constraints; interpolation leaves them by its error."""
@@ -188,7 +209,7 @@ class Program:
         """The buffer with the values that are expressions, or that constraints determine; what went wrong, or None."""
         given, o, model = self.split(buffer), self.options, self.model
         p = model.full_params(given["p"], o.given_params)
-        y0 = model.initial_state(given["y0"], p, given["t0"], o.given_initial)
+        y0 = given["y0"] if o.mesh is not None else model.initial_state(given["y0"], p, given["t0"], o.given_initial)
         if p is given["p"] and y0 is given["y0"] and not model.constraints.expressions:
             return buffer, None
         buffer = jnp.concatenate([buffer[: self.p_at], p, y0, buffer[self.times_at :]])
@@ -199,6 +220,11 @@ class Program:
         y0, code = consistent(residual, frozen, model.directions(p), self.start, y0, jnp.asarray(self.nominal, o.dtype))
         y0 = jnp.where(code > 0, jnp.nan, y0)  # the solve ends where it starts
         return jnp.concatenate([buffer[: self.y_at], y0, buffer[self.times_at :]]), code
+
+    def start_by_name(self, buffer: Any) -> dict[str, Any]:
+        """The initial state as arrays, where fields are divided among devices."""
+        given = self.split(buffer)
+        return self.model.initial_by_name(given["y0"], given["p"], given["t0"], self.options.given_initial)
 
     def start_found(self, buffer: Any, values: Any) -> tuple[Any, Any, Any, Any]:
         """(state that the search at the start found, constraints there, their size relative to 1, their slopes). Explains a failure."""

@@ -46,21 +46,65 @@ class _Transient(NamedTuple):
     steps: Any
 
 
-def search(residual: Any, mass: Any, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int) -> Found:
-    """A root of `residual` from y, inside the bounds.
+class Local(NamedTuple):
+    """f near one state: its value, the size of what each row of it is made of, and solves with its Jacobian.
+
+    `solver()` gives b -> f'^-1 b, `shifted(delta)` gives b -> (M/delta - f')^-1 b.
+    """
+
+    f: Any
+    size: Any
+    solver: Any
+    shifted: Any
+
+
+class Dense(NamedTuple):
+    """f whose Jacobian is written down. `Structured` of `rest_fields` is the other kind."""
+
+    residual: Any
+    mass: Any  # M, with empty rows where f is an algebraic equation
+
+    def at(self, y: Any) -> Local:
+        f, jacobian, size = sizes(self.residual, y)
+        return Local(f, size, lambda: _factorised(jacobian), lambda delta: _factorised(self.mass / delta - jacobian))
+
+    def magnitude(self, y: Any) -> Any:
+        """What the error of each unknown is measured by."""
+        return jnp.abs(y)
+
+    def moved(self, step: Any) -> Any:
+        """M times a step."""
+        return self.mass @ step
+
+    @property
+    def dynamic(self) -> Any:
+        """Which rows have a rate."""
+        return jnp.any(self.mass != 0, axis=1)
+
+    def isolated(self, y: Any, scale: Any) -> Any:
+        return isolated(self.residual, y, scale)
+
+    def loosest(self, y: Any) -> Any:
+        """The direction in which f changes least, each row of f' scaled to a largest entry of 1."""
+        rows = jnp.abs(sizes(self.residual, y)[1])
+        scaled = jax.jacfwd(self.residual)(y) / _one_for_zero(jnp.max(rows, axis=1, keepdims=True))
+        return jnp.linalg.svd(jnp.where(jnp.isfinite(scaled), scaled, 0))[2][-1]
+
+
+def search(lines: Any, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int) -> Found:
+    """A root of f from y, inside the bounds.
 
     Args:
-        residual: f as a function of the state.
-        mass: M, with empty rows where f is an algebraic equation.
+        lines: f with its Jacobian, a `Dense` or a `Structured`.
         y: where to begin.
         scale: a typical size of each state.
         bounds: the lowest and the highest value of each state.
         max_steps: the most corrections by Newton's method, and ten times as many steps of pseudo time.
     """
-    first = newton(residual, y, scale, max_steps, jnp.asarray(False))
+    first = newton(lines, y, scale, max_steps, jnp.asarray(False))
     found = first.found & inside(first.y, bounds, scale)
-    led = transient(residual, mass, y, scale, bounds, _MANY * max_steps, found)
-    second = newton(residual, led.y, scale, max_steps, found)
+    led = transient(lines, y, scale, bounds, _MANY * max_steps, found)
+    second = newton(lines, led.y, scale, max_steps, found)
     steps = first.steps + second.steps
     return Found(jnp.where(found, first.y, second.y), found | (second.found & inside(second.y, bounds, scale)), steps, led.steps)
 
@@ -77,26 +121,26 @@ def sizes(residual: Any, y: Any) -> Any:
     return f, jacobian, jnp.sum(jnp.abs(jacobian) * jnp.abs(y)[None, :], axis=1)
 
 
-def newton(residual: Any, y: Any, scale: Any, max_steps: int, skip: Any) -> _Newton:
+def newton(lines: Any, y: Any, scale: Any, max_steps: int, skip: Any) -> _Newton:
     """Damped Newton corrections until they are below the tolerance, and the last one after it."""
 
     def body(s: _Newton) -> _Newton:
-        f, jacobian, size = sizes(residual, s.y)
-        solve = _factorised(jacobian)
-        correction = -solve(f)
+        here = lines.at(s.y)
+        solve = here.solver()
+        correction = -solve(here.f)
         weight = jnp.abs(s.y) + scale
         length = _norm(correction / weight)
 
         longest = jnp.minimum(1, _FARTHEST / jnp.max(jnp.abs(correction) / weight))
 
         def shorter(share: Any) -> Any:
-            following = solve(residual(s.y + share * correction))
+            following = solve(lines.residual(s.y + share * correction))
             return ~(_norm(following / weight) <= (1 - share / 4) * length) & (share > _SMALLEST * longest)
 
         share = jax.lax.while_loop(shorter, lambda share: share / 2, longest)
-        exact = jnp.all(jnp.abs(f) <= 10 * jnp.finfo(y.dtype).eps * size)
-        small = jnp.all(jnp.abs(correction) <= tolerance(s.y, scale))
-        found = (small | exact) & jnp.all(jnp.isfinite(f))
+        exact = jnp.all(jnp.abs(here.f) <= 10 * jnp.finfo(y.dtype).eps * here.size)
+        small = jnp.all(jnp.abs(correction) <= tolerance(lines.magnitude(s.y), scale))
+        found = (small | exact) & jnp.all(jnp.isfinite(here.f))
         moved = s.y + jnp.where(found, 1.0, share).astype(y.dtype) * correction
         sound = jnp.all(jnp.isfinite(moved))
         failed = ~found & ((share <= _SMALLEST * longest) | ~sound)
@@ -106,29 +150,28 @@ def newton(residual: Any, y: Any, scale: Any, max_steps: int, skip: Any) -> _New
     return jax.lax.while_loop(lambda s: ~s.found & ~s.failed & (s.steps < max_steps), body, start)
 
 
-def transient(residual: Any, mass: Any, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int, skip: Any) -> _Transient:
+def transient(lines: Any, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int, skip: Any) -> _Transient:
     """Linearly implicit Euler steps in pseudo time, until a Newton correction would be small."""
-    dynamic = jnp.any(mass != 0, axis=1)
 
     def body(s: _Transient) -> _Transient:
-        f, jacobian, _ = sizes(residual, s.y)
-        solve = _factorised(mass / s.delta - jacobian)
-        step = solve(f)
+        here = lines.at(s.y)
+        solve = here.shifted(s.delta)
+        step = solve(here.f)
         moved = s.y + step
-        left = residual(moved)
-        error = solve(left - mass @ step / s.delta)  # of the linear model of an implicit Euler step
+        left = lines.residual(moved)
+        error = solve(left - lines.moved(step) / s.delta)  # of the linear model of an implicit Euler step
         sound = jnp.all(jnp.isfinite(moved)) & inside(moved, bounds, scale) & (_norm(error / scale) <= _norm(step / scale))
         speed = _norm(step / scale) / s.delta
         ratio = jnp.where(s.speed > 0, s.speed, speed) / speed  # the first step has none before it
         longer = s.delta * jnp.clip(ratio, 1 / _GROWTH, _GROWTH)
         delta = jnp.where(sound, jnp.where(speed > 0, longer, _GROWTH * s.delta), s.delta / 4)
-        correction = _factorised(jacobian)(f)
-        near = jnp.all(jnp.abs(correction) <= _NEAR * (jnp.abs(s.y) + _NEAR * scale))
+        correction = here.solver()(here.f)
+        near = jnp.all(jnp.abs(correction) <= _NEAR * (lines.magnitude(s.y) + _NEAR * scale))
         moved, speed = jnp.where(sound & ~near, moved, s.y), jnp.where(sound, speed, s.speed)
         return _Transient(moved, jnp.minimum(delta, largest), speed, near, s.steps + 1)
 
     largest = float(jnp.finfo(y.dtype).max) ** 0.5
-    rates = _norm(jnp.where(dynamic, residual(y), 0) / scale)
+    rates = _norm(jnp.where(lines.dynamic, lines.residual(y), 0) / scale)
     delta = 0.1 * jnp.maximum(_norm(y / scale), 1e-3) / jnp.where(rates > 0, rates, 1)
     delta = jnp.where(jnp.isfinite(delta), delta, 1).astype(y.dtype)
     start = _Transient(y, delta, jnp.zeros((), y.dtype), skip, jnp.asarray(0, jnp.int32))

@@ -86,15 +86,22 @@ class Solution:
     def _tail(self, name: str) -> Any:
         return self._flat[..., TAIL.index(name) - len(TAIL)]
 
+    @property
+    def _divided(self) -> bool:
+        """Whether the unknowns live on many devices, each an array of its own."""
+        return self._program.options.mesh is not None
+
     @functools.cached_property
     def _states(self) -> Any:
+        if self._divided:
+            return self._dense
         n, stored = self.model.layout.n_states, self._n_times or 1
         ys = self._flat[..., : stored * n].reshape(*self._flat.shape[:-1], stored, n)
         return ys[..., : self._length, :]
 
     @functools.cached_property
     def _times(self) -> Any:
-        n, stored = self.model.layout.n_states, self._n_times or 1
+        n, stored = 0 if self._divided else self.model.layout.n_states, self._n_times or 1
         return self._flat[..., stored * n : stored * n + self._length]
 
     @property
@@ -184,6 +191,8 @@ class Solution:
     def _value(self, key: Any) -> Any:
         expression = self._expression(key)
         place = self.model.layout.states.get(expression) if isinstance(expression, str) else None
+        if place is not None and self._divided:
+            return self._states[place.name]
         if place is not None:
             piece = self._states[..., place.offset : place.end]
             piece = piece.reshape(*piece.shape[:-1], *place.shape)
@@ -228,7 +237,7 @@ class Solution:
 
     def __call__(self, times: Any) -> "Solution":
         """The solution at other times: `sol(3.0)[x]`. Needs `dense=True`."""
-        if self._dense is None:
+        if self._dense is None or self._divided:
             raise SolveError("sol(time) needs the dense solution: write sci.solve(..., dense=True).")
         if self._concrete and not isinstance(times, jax.core.Tracer):
             self._refuse_outside(np.asarray(times))

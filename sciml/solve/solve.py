@@ -8,6 +8,7 @@ import numpy as np
 
 from ..codegen import CompiledSystem, compile
 from ..errors import SolveError
+from .devices import checked_mesh, refuse_undividable
 from .exponential import spread
 from .failure import failure
 from .numbers import Numbers, by_name, ends_of, has_nominal, is_traced
@@ -33,6 +34,7 @@ def solve(
     adjoint: Any = "auto",
     dense: bool = False,
     max_steps: int | None = None,
+    mesh: Any = None,
     throw: bool = True,
 ) -> Solution:
     """Solves a System over a span of time.
@@ -56,6 +58,8 @@ def solve(
         dense: keep what `sol(time)` needs.
         max_steps: a million (100000 for solvers of diffrax), or 4096 where each step is stored (dense=True, saveat="steps"), or
             16384 for derivatives.
+        mesh: `jax.make_mesh((8,), ("x",))`: the fields of a discretised System are divided among its devices along their first
+            coordinate, whose name the mesh has. `sol[u]` is then an array that lives on all of them.
         throw: raise if the solve fails. Inside a transformation nothing is raised: what was not reached is NaN.
 
     Returns:
@@ -74,7 +78,7 @@ def solve(
     """
     ready = prepare(
         compile(system), t_span=t_span, params=params, initial=initial, saveat=saveat, key=key, solver=solver, rtol=rtol, atol=atol, dt=dt,
-        adjoint=adjoint, dense=dense, max_steps=max_steps,
+        adjoint=adjoint, dense=dense, max_steps=max_steps, mesh=mesh,
     )  # fmt: skip
     out, interpolation = ready.program.jitted(ready.buffer, ready.values, key)
     sol = Solution(out, ready.buffer, ready.values, interpolation, ready.program, ready.n_times)
@@ -111,12 +115,13 @@ def prepare(
     adjoint: Any = "auto",
     dense: bool = False,
     max_steps: int | None = None,
+    mesh: Any = None,
 ) -> Prepared:
     """The options of `solve` checked, the program for them found or made, the numbers packed."""
     layout = model.layout
     given_params = by_name(params, layout.check_param)
     given_initial = by_name(initial, layout.check_state)
-    program = _program(model, given_params, given_initial, saveat, solver, adjoint, dense, dt, rtol, atol, max_steps)
+    program = _program(model, given_params, given_initial, saveat, solver, adjoint, dense, dt, rtol, atol, max_steps, mesh)
     start, end = ends_of(t_span)
     numbers = Numbers(program, start, end, rtol, atol, dt, saveat)
     buffer = numbers.packed(given_params, given_initial)
@@ -144,6 +149,7 @@ def _program(
     rtol: Any,
     atol: Any,
     max_steps: int | None,
+    mesh: Any = None,
 ) -> Program:
     derived, derived_states = _derived(model)
     saving, n_times = _saving(saveat)
@@ -155,7 +161,7 @@ def _program(
     given_initial = frozenset(n for n in initial if n in settled) if settled else _NONE
     n_atol = model.layout.n_states if isinstance(atol, Mapping) or has_nominal(model) else 1
     dtype = "float64" if jax.config.jax_enable_x64 else "float32"  # type: ignore[attr-defined]
-    chosen = (solver, adjoint, saving, n_times, dense, fixed, toleranced and noisy, n_atol, max_steps, given_params, given_initial, dtype)
+    chosen = (solver, adjoint, saving, n_times, dense, fixed, toleranced and noisy, n_atol, max_steps, given_params, given_initial, dtype, mesh)
     try:
         found = model.programs.get(chosen)
     except TypeError:  # a solver instance that holds arrays is known by its identity
@@ -168,10 +174,13 @@ def _program(
             raise SolveError(f"max_steps={max_steps!r}: give a positive whole number.")
         implicit = next((e.cited for e in model.reduced.equations if e.of is not None), "")
         modes = _modes(model, adjoint) if isinstance(solver, str) and solver.lower() in ("auto", "etdrk4") else None
+        mesh = None if mesh is None else checked_mesh(model, mesh, dense or saving == "steps", implicit)
         choice = choose(solver, model.noise.kind, adaptive=not fixed, has_tolerance=toleranced, implicit=implicit, modes=modes)
+        if mesh is not None:
+            refuse_undividable(choice, adjoint)
         most = _MAX_STEPS_STORED if dense or saving == "steps" else _MAX_STEPS_DIFFRAX if choice.row.native is None else _MAX_STEPS
         steps = max_steps or most
-        options = Options(saving, n_times, dense, fixed, n_atol, steps, max_steps or min(steps, _RECORDED), given_params, given_initial, dtype)
+        options = Options(saving, n_times, dense, fixed, n_atol, steps, max_steps or min(steps, _RECORDED), given_params, given_initial, dtype, mesh)
         found = model.programs[chosen] = Program(model, choice, adjoint_of(adjoint, choice, bool(implicit)), options)
         model.programs.setdefault("kept", []).append((solver, adjoint))  # an id() must not be used again
     return found

@@ -83,7 +83,9 @@ def failure(rest: Solution) -> SolveError:
     """The error to raise: the search is repeated, keeping where it stopped."""
     program, model = rest._program, rest.model
     assert isinstance(program, SteadyProgram)
-    y, f, jacobian, start, at_start = (np.asarray(v) for v in program.diagnosis(rest._buffer, rest._values))
+    if not model.layout.n_states:
+        return SolveError(_contradicted(model, program, program.diagnosis(rest._buffer, rest._values)[-1]))
+    y, f, size, loosest, start, at_start = (np.asarray(v) for v in program.diagnosis(rest._buffer, rest._values))
     head, code = f"System '{model.system.name}': ", int(rest._tail("status"))
     if code == NONFINITE:
         i = int(np.argmax(~np.isfinite(at_start)))
@@ -93,10 +95,10 @@ def failure(rest: Solution) -> SolveError:
             f'guess={{"{name.split("[")[0]}": ...}}, or check it for a division by zero or a root or logarithm of a negative number.'
         )
     if code == NOT_ISOLATED:
-        return SolveError(f"{head}{_touching(model, y, jacobian)}")
+        return SolveError(f"{head}{_touching(model, y, loosest)}")
     low, high = program.bounds
     outside = (y < low) | (y > high)
-    if np.abs(f).max() <= 1e-6 * np.abs(jacobian).max() * np.abs(y).max() and outside.any():
+    if np.abs(f).max() <= 1e-6 * size.max() and outside.any():
         i = int(np.argmax(outside))
         return SolveError(
             f"{head}The steady state that was found has {component(model, i)} = {y[i]:.4g}, outside its bounds=({low[i]:g}, {high[i]:g}). "
@@ -116,19 +118,44 @@ def _cure(model: CompiledSystem, i: int) -> str:
     return f'sci.steady_state(..., guess={{"{name}": ...}})'
 
 
-def _touching(model: CompiledSystem, y: np.ndarray, jacobian: np.ndarray) -> str:
+def _touching(model: CompiledSystem, y: np.ndarray, loosest: np.ndarray) -> str:
     """Which unknowns may move without leaving rest."""
-    rows = np.abs(jacobian).max(axis=1, keepdims=True)
-    scaled = jacobian / np.where(rows > 0, rows, 1)
-    null = np.abs(np.linalg.svd(scaled)[2][-1])
+    null = np.abs(loosest)
     order = [i for i in np.argsort(-null) if null[i] > 0.05 * null.max()][:4]
-    names = ", ".join(f"'{component(model, int(i))}'" for i in order)
+    named = dict.fromkeys(_shown_name(model, int(i)) for i in order)
+    names = ", ".join(f"'{n}'" for n in named)
+    said = f"The Jacobian is singular at the steady state {_shown(model, y)}: other steady states lie next to it, along {names}. "
+    fold = f"At a fold two steady states meet: change a parameter, or move the start, {_cure(model, int(order[0]))}."
+    if model.reduced.grid is not None:
+        u = next(iter(named)).split("[")[0]
+        return (
+            f"{said}A field whose conditions give only its slopes, or that is periodic, is often open by a constant: give its value at a side, "
+            f"boundary={{...: sci.eq({u}, 0)}}, or let sci.solve run until it rests, which keeps what the initial values hold. {fold}"
+        )
     return (
-        f"The Jacobian is singular at the steady state {_shown(model, y)}: other steady states lie next to it, along {names}. Where the "
-        "equations keep a total that was not recognised, write its terms alike in all equations, or put the total in as an equation of its own, "
-        f"such as sci.eq(x + y, total), in place of one of theirs. At a fold two steady states meet: change a parameter, or move "
-        f"the start, {_cure(model, int(order[0]))}."
+        f"{said}Where the equations keep a total that was not recognised, write its terms alike in all equations, or put the total in as an "
+        f"equation of its own, such as sci.eq(x + y, total), in place of one of theirs. {fold}"
     )
+
+
+def _contradicted(model: CompiledSystem, program: SteadyProgram, sizes: Any) -> str:
+    """Why a linear equation for a field has no solution."""
+    values = [float(v) for pair in sizes for v in pair]
+    head = f"System '{model.system.name}': "
+    if not np.isfinite(values).all():
+        return f"{head}The right side of an equation is NaN or infinite. Check parameters for a division by zero or a root or logarithm of a negative number."
+    cited = "; ".join(e.cited for e in model.system.equations)
+    return (
+        f"{head}No field fulfils {cited}: what stands beside the unknown has a part, mostly its mean, that no derivative of a periodic or "
+        "insulated field can balance. Subtract it, sci.eq(laplacian, f - sci.integral(f, x)/length), or give the value of the field at a side."
+    )
+
+
+def _shown_name(model: CompiledSystem, index: int) -> str:
+    """A field by its name, other unknowns by their components."""
+    name = component(model, index)
+    grid = model.reduced.grid
+    return name.split("[")[0] if grid is not None and name.split("[")[0].rstrip("'") in grid.fields else name
 
 
 def component(model: CompiledSystem, index: int) -> str:

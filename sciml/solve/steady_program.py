@@ -12,15 +12,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import sympy as sp
 
 from ..codegen import CompiledSystem, Place, Point, checked_shape
+from ..codegen.structure import Band, Free
 from ..errors import SolveError
-from ..symbols import declaration_of
+from ..passes import Node, operators
+from ..symbols import declaration_of, distinct_nodes
 from ..system import text
 from .native import bounds_of
 from .numbers import is_traced
 from .program import Options, Program
-from .rest import inside, isolated, search, sizes
+from .rest import Dense, Found, inside, search
+from .rest_fields import LARGE, Derivatives, Lines, Structured
 from .solve import _derived
 from .solvers import Choice, SolverRow
 from .status import NO_REST, NONFINITE, NOT_ISOLATED
@@ -50,6 +54,8 @@ class SteadyProgram(Program):
     def _found(self, buffer: Any, values: Any) -> tuple[Any, Any, Any]:
         """(state with its derivatives, code, what the search gave)."""
         buffer, start = self._started(jnp.asarray(buffer, self.options.dtype), values)
+        if not self.model.layout.n_states:
+            return self._defined(buffer, values, start)
         arrays, static = eqx.partition(values, eqx.is_inexact_array)
 
         def residual(y: Any, theta: Any) -> Any:
@@ -58,16 +64,63 @@ class SteadyProgram(Program):
 
         fixed = jax.lax.stop_gradient((buffer, arrays))
         frozen = lambda y: residual(y, fixed)  # noqa: E731
+        lines, linear = self._algebra(frozen, fixed[0])
         scale, start = jnp.asarray(self.nominal, self.options.dtype), jax.lax.stop_gradient(start)
-        found = search(frozen, self.masses(fixed[0]), start, scale, self.bounds, self.options.max_steps)
-        y = found.y
-        f, _, size = sizes(frozen, y)
-        near = jnp.all(jnp.abs(f) <= jnp.finfo(y.dtype).eps ** 0.4 * size) & inside(y, self.bounds, scale)
-        regular = isolated(frozen, y, scale)
+        found = search(lines, start, scale, self.bounds, self.options.max_steps)
+        y, here = found.y, lines.at(found.y)
+        near = jnp.all(jnp.abs(here.f) <= jnp.finfo(y.dtype).eps ** 0.4 * here.size) & inside(y, self.bounds, scale)
+        regular = lines.isolated(y, scale)
         missed = jnp.where(jnp.all(jnp.isfinite(frozen(start))), NO_REST, NONFINITE)
         code = jnp.where((found.found | near) & ~regular, NOT_ISOLATED, jnp.where(found.found, 0, missed)).astype(jnp.int32)
         y = jnp.where(code > 0, jnp.nan, y)  # before its derivatives are attached: they are then NaN too
-        return attach(y, (buffer, arrays), residual, _LINEAR), code, found
+        return attach(y, (buffer, arrays), residual, linear), code, found
+
+    def _defined(self, buffer: Any, values: Any, y: Any) -> tuple[Any, Any, Any]:
+        """The same where formulas give every unknown: a linear equation that modes solve."""
+        none = jnp.zeros((), jnp.int32)
+        sizes = [v for pair in self.contradictions(buffer, values) for v in pair]
+        finite = jnp.all(jnp.stack([jnp.isfinite(v) for v in sizes])) if sizes else jnp.asarray(True)
+        code = jnp.where(finite, jnp.where(self.contradicted(sizes), NO_REST, 0), NONFINITE).astype(jnp.int32)
+        return y, code, Found(y, code == 0, none, none)
+
+    def contradictions(self, buffer: Any, values: Any) -> list[tuple[Any, Any]]:
+        """For each unknown that modes solve for: (how large the right side is where the equation is 0 = it, its largest mode)."""
+        point = Point(buffer[0], buffer[self.y_at : self.times_at], buffer[self.p_at : self.y_at], self.model.functions(values))
+        found = self._left_open(point)
+        return [(jnp.max(jnp.abs(v)), jnp.max(jnp.abs(w))) for v, w in zip(found[::2], found[1::2], strict=True)]
+
+    def contradicted(self, sizes: list[Any]) -> Any:
+        """Whether any of them is more than rounding."""
+        least = jnp.finfo(self.options.dtype).eps ** 0.5
+        return jnp.any(jnp.stack([v > least * w for v, w in zip(sizes[::2], sizes[1::2], strict=True)])) if sizes else jnp.asarray(False)
+
+    @functools.cached_property
+    def _left_open(self) -> Any:
+        """A function that evaluates the right sides in the modes that the equations leave open, and in all modes."""
+        parts = []
+        for e in self.model.definitions.values():
+            for product in (n for n in distinct_nodes(e) if isinstance(n, sp.Mul)):
+                inverse = [a for a in product.args if isinstance(a, Node) and isinstance(a.operator, operators.Inverse)]
+                if len(inverse) == 1:
+                    other = product / inverse[0]
+                    parts += [other * (1 - inverse[0] * inverse[0].operands[0]), other]
+        return self.model.evaluator(parts)
+
+    @property
+    def large(self) -> bool:
+        """Whether the Jacobian has structure, and is too large to be written down."""
+        return self.model.layout.n_states > LARGE and isinstance(self.model.structure, Band | Free)
+
+    @functools.cached_property
+    def lines(self) -> Lines:
+        return Lines(self.model, self.held, self.redundant)
+
+    def _algebra(self, residual: Any, buffer: Any) -> tuple[Any, Any]:
+        """(f with its Jacobian, the solves behind derivatives)."""
+        if not self.large:
+            return Dense(residual, self.masses(buffer)), _LINEAR
+        p = buffer[self.p_at : self.y_at]
+        return Structured(residual, self.lines, self.lines.prepared(p)), Derivatives(self.lines, p)
 
     def _started(self, buffer: Any, values: Any) -> tuple[Any, Any]:
         """The buffer with the values that are expressions or that constraints determine; where the search starts."""
@@ -89,7 +142,7 @@ class SteadyProgram(Program):
         if len(self.held):
             f = f.at[self.held].set((y - y0)[self.held])
         if model.laws:
-            f = f.at[self.redundant].set((y - y0) @ model.totals(p))
+            f = f.at[self.redundant].set(model.changes(y - y0, p))
         return f
 
     def masses(self, buffer: Any) -> Any:
@@ -128,13 +181,17 @@ class SteadyProgram(Program):
 
     @functools.cached_property
     def diagnosis(self) -> Any:
-        """(state, right sides, Jacobian) where the search ended. Used to explain a failure."""
+        """(state, right sides, what they are made of, the direction in which they change least) where the search ended, and the start of it."""
 
         def ended(buffer: Any, values: Any) -> Any:
             y = self._found(buffer, values)[2].y
             whole, start = self._started(jnp.asarray(buffer, self.options.dtype), values)
-            f, jacobian, _ = sizes(lambda y: self.residual(whole, values, y), y)
-            return y, f, jacobian, start, self.residual(whole, values, start)
+            if not len(y):
+                return y, y, y, y, start, self.contradictions(whole, values)
+            residual = lambda y: self.residual(whole, values, y)  # noqa: E731
+            lines, _ = self._algebra(residual, whole)
+            here = lines.at(y)
+            return y, here.f, here.size, lines.loosest(y), start, residual(start)
 
         return jax.jit(ended)
 

@@ -427,10 +427,10 @@ def kuramoto_sivashinsky():
     return made(sci.System([sci.eq(w.diff(t), -w * w.diff(p) - w.diff(p, 2) - w.diff(p, 4))]), {p: Fourier(16)}, {w: sin(p - t) + 1})
 
 
-@problem(1e-5, solver="auto")
+@problem(1e-5, until=0.2, solver="auto")
 def rate_that_spreads():
     system = sci.System([sci.eq(u.diff(t) - u.diff(t, x, 2), u.diff(x, 2))], initial={u: sin(pi * x)}, boundary=cold)
-    return system, {x: FiniteDifference(17, order=6)}, {u: exp(-(pi**2) * t / (1 + pi**2)) * sin(pi * x)}
+    return system, {x: FiniteDifference(13, order=6)}, {u: exp(-(pi**2) * t / (1 + pi**2)) * sin(pi * x)}
 
 
 # -- reactions ------------------------------------------------------------------------------------------
@@ -718,10 +718,10 @@ def water_that_spreads():
     return sci.System(water, initial={f: g.subs(t, 0) for f, g in exact.items()}, boundary=walls), {x: FiniteVolume(32, flux="muscl")}, exact
 
 
-@problem(2e-3)
+@problem(2e-2, until=0.2)
 def water_periodic():
     system = sci.System([sci.eq(h.diff(t), -sci.D(m, p)), sci.eq(m.diff(t), -sci.D(m**2 / h + h**2 / 2, p))])
-    return made(system, {p: FiniteVolume(48, flux="weno5")}, {h: 2 + sin(p - t) / 2, m: cos(p - t)})
+    return made(system, {p: FiniteVolume(40, flux="muscl")}, {h: 2 + sin(p - t) / 2, m: cos(p - t)})
 
 
 @problem(2e-2, mean=True, until=0.2)
@@ -753,17 +753,17 @@ def _middle(low: float, high: float) -> tuple[float, float]:
 # -- fields without a rate --------------------------------------------------------------------------------------------
 
 
-@problem(1e-6, solver="auto")
+@problem(1e-6, until=0.1, solver="auto")
 def drift_in_its_own_potential():
     phi = sci.fields("phi", t, x)
     system = sci.System(
         [sci.eq(u.diff(t), sci.D(k * u.diff(x) + u * phi.diff(x), x)), sci.eq(phi.diff(x, 2), u)],
         boundary={x.left: [sci.eq(u, 0), sci.eq(phi, 0)], x.right: [sci.eq(u, 0), sci.eq(phi, 0)]},
     )
-    return made(system, {x: Chebyshev(12)}, {u: 1 + exp(-t) * sin(x), phi: cos(x) * sin(t)})
+    return made(system, {x: Chebyshev(10)}, {u: 1 + exp(-t) * sin(x), phi: cos(x) * sin(t)})
 
 
-@problem(1e-4, solver="auto")
+@problem(1e-4, until=0.2, solver="auto")
 def potential_by_differences():
     phi = sci.fields("phi", t, x)
     system = sci.System(
@@ -808,10 +808,10 @@ def bratu():
     return still(sci.eq(U.diff(x, 2) + exp(U), 0), exact, Chebyshev(14), held(sci.eq(U, 0), sci.eq(U, 0)))
 
 
-@problem(1e-6, until=None)
+@problem(1e-4, until=None)
 def nonlinear_conductor():
     sides = held(sci.eq(U, 0), sci.eq((1 + U) * U.diff(x), sp.Rational(3, 2)))
-    return still(sci.eq(sci.D((1 + U) * U.diff(x), x), 0), sp.sqrt(1 + 3 * x) - 1, FiniteDifference(33, order=8), sides)
+    return still(sci.eq(sci.D((1 + U) * U.diff(x), x), 0), sp.sqrt(1 + 3 * x) - 1, FiniteDifference(25, order=6), sides)
 
 
 @problem(1e-8, until=None)

@@ -28,7 +28,7 @@ SIDES = {
     "mixed": (u, u.diff(x)),
 }
 FORMS = {"plain": u.diff(x, 2), "flux": sci.D((1 + x) * u.diff(x), x)}
-GRIDS = {2: (80, 160), 4: (40, 80), 6: (32, 64), 8: (36, 54)}
+GRIDS = {2: (80, 160), 4: (40, 80), 6: (32, 64), 8: (44, 60)}
 
 
 @functools.cache
