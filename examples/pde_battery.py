@@ -44,8 +44,8 @@ def main() -> tuple[list[sci.Solution], np.ndarray]:
     solutions = [discharge(rate) for rate in RATES]
     changes = []
     for name, value in (("Dn", 3.9e-14), ("Dp", 1e-13)):
-        more, less = (np.asarray(discharge(1.0, **{name: value * factor})["voltage"]) for factor in (1.01, 1 / 1.01))
-        changes.append((more - less) / (2 * np.log(1.01)))
+        more, less = (np.asarray(discharge(1.0, **{name: value * factor})["voltage"]) for factor in (1.05, 1 / 1.05))
+        changes.append((more - less) / (2 * np.log(1.05)))
     return solutions, np.stack(changes, axis=1)
 
 

@@ -5,7 +5,7 @@
 The odd start keeps u = 0 at x = -1, 0 and 1, so that this is also the problem between two walls.
 
 Expected: the two humps run into each other, and a front forms at x = 0. It is steepest at t = 1.6037 / pi, where
-u_x(0) = -152.00516 (Basdevant et al. 1986), and decays slowly afterwards. The front is about 4 nu / 2 wide: a grid that does
+u_x(0) = -152.00516 (Basdevant et al. 1986), and decays slowly afterwards. The front is about 4 nu wide: a grid that does
 not resolve it shows ripples with spectral and central methods; `sci.FiniteVolume(..., flux="weno5")` keeps it clean at
 any resolution. Mildly stiff.
 

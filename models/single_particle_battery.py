@@ -16,7 +16,8 @@ Partial differential and algebraic equations together, of index 1. The numbers a
 lithium cobalt oxide. Times are in seconds, voltages in volt, the current is in ampere.
 
 Expected: a discharge from 3.8 V in about an hour: a fast fall in the first minutes, as the surfaces run ahead of the inside, a long plateau,
-and a knee when the negative particle is empty at its surface. Lithium is kept: what leaves one particle enters the other. Stiff.
+and a knee when the positive particle is full at its surface. Lithium is kept: what leaves one particle enters the other. Stiff. The current begins
+at once, at which `sci.discretize` warns: the particles, uniform at first, have no slope at the surface.
 
 References:
     G. Ning and B. N. Popov, Cycle life modeling of lithium-ion batteries, J. Electrochem. Soc. 151, A1584-A1591, 2004.

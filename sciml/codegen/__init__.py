@@ -9,4 +9,20 @@ from .sparsity import Sparsity as Sparsity
 from .spread import divided, spread_over
 from .values import piece
 
-__all__ = ["TABLE", "CompiledSystem", "Layout", "Packing", "Place", "Point", "Tape", "as_function", "checked_shape", "compile", "divided", "function_value", "lower", "piece", "spread_over"]
+__all__ = [
+    "TABLE",
+    "CompiledSystem",
+    "Layout",
+    "Packing",
+    "Place",
+    "Point",
+    "Tape",
+    "as_function",
+    "checked_shape",
+    "compile",
+    "divided",
+    "function_value",
+    "lower",
+    "piece",
+    "spread_over",
+]

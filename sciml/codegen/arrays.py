@@ -155,7 +155,7 @@ def _weighted(weights: np.ndarray, piece: Callable[[int], Any], a: Any, axis: in
     """sum_k weights[k] * piece(k). Weights of one size are multiplied by once: (a - b)/h, not a/h - b/h."""
     if weights.ndim == 1:
         scale = float(np.max(np.abs(weights)))
-        total = None
+        total: Any = None
         for k in np.argsort(-weights, kind="stable"):
             w = float(weights[k]) / scale
             if w == 0:

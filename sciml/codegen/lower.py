@@ -82,7 +82,7 @@ class _Lowering:
         self.size = 0
         self._definitions = definitions
         self._memo: dict[tuple[sp.Basic, Slot | None], Slot] = {}
-        self._constant_slots: dict[tuple[type, float], Slot] = {}
+        self._constant_slots: dict[tuple[type, complex], Slot] = {}
         self._emitted: dict[tuple, Slot] = {}
         self._risk: dict[sp.Basic, bool] = {}
 

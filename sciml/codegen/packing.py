@@ -1,8 +1,8 @@
 """Arrays by name as one flat real vector.
 
-    one after the other    each array flat, real parts before imaginary parts
-    in rows                the first axis of all arrays is that of a matrix whose rows hold everything at one point of it;
-                           the vector is that matrix, row by row. Divided among devices, each has whole rows.
+one after the other    each array flat, real parts before imaginary parts
+in rows                the first axis of all arrays is that of a matrix whose rows hold everything at one point of it;
+                       the vector is that matrix, row by row. Divided among devices, each has whole rows.
 """
 
 from collections.abc import Mapping
@@ -50,6 +50,10 @@ class Packing:
         parts = []
         for n in self.names:
             value = jnp.broadcast_to(values[n], self.shapes[n])
-            value = jnp.broadcast_to(value.reshape(-1, self._count(n)) if self.shapes[n] else value, (self.rows, self._count(n))) if self.by_rows else value.reshape(-1)
+            value = (
+                jnp.broadcast_to(value.reshape(-1, self._count(n)) if self.shapes[n] else value, (self.rows, self._count(n)))
+                if self.by_rows
+                else value.reshape(-1)
+            )
             parts += [jnp.real(value), jnp.imag(value)] if self.is_complex[n] else [value]
         return (jnp.concatenate(parts, axis=1 if self.by_rows else 0) if len(parts) > 1 else parts[0]).reshape(-1)

@@ -20,7 +20,10 @@ def checked_mesh(model: CompiledSystem, mesh: Any, stored: bool, implicit: str) 
     for field in grid.fields.values():
         first, n = field.coordinates[0].name, field.array.declaration.shape[0]
         if first != name:
-            raise SolveError(f"mesh= has the axis '{name}', and the first coordinate of '{field.name}' is '{first}': jax.make_mesh(({mesh.size},), (\"{first}\",)).")
+            raise SolveError(
+                f"mesh= has the axis '{name}', and the first coordinate of '{field.name}' is '{first}': "
+                f'jax.make_mesh(({mesh.size},), ("{first}",)).'
+            )
         if n % mesh.size:
             near = -(-n // mesh.size) * mesh.size
             raise SolveError(f"The {n} points along '{name}' cannot be divided evenly among {mesh.size} devices. Take {near} points.")
@@ -35,4 +38,7 @@ def checked_mesh(model: CompiledSystem, mesh: Any, stored: bool, implicit: str) 
 def refuse_undividable(choice: Choice, adjoint: Any) -> None:
     """Solvers of diffrax keep everything in one vector."""
     if choice.row.native is None or adjoint not in ("auto", "discrete", "forward"):
-        raise SolveError(f"mesh= goes with solver=\"auto\", \"tsit5\", \"rodas5p\" and \"etdrk4\" and their own derivatives, not with '{choice.name}' and adjoint={adjoint!r}.")
+        raise SolveError(
+            f'mesh= goes with solver="auto", "tsit5", "rodas5p" and "etdrk4" and their own derivatives, '
+            f"not with '{choice.name}' and adjoint={adjoint!r}."
+        )

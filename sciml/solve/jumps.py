@@ -47,9 +47,8 @@ def between(rhs: Any, jumps: Any, tau: Any, t0: Any, span: Any) -> Any:
 
         return inside
 
-    if dataclasses.is_dataclass(rhs) and "compact" in {f.name for f in dataclasses.fields(rhs)}:
-        return dataclasses.replace(rhs, f=held(rhs.f), compact=held(rhs.compact))  # type: ignore[type-var]
-    return dataclasses.replace(rhs, f=held(rhs.f))
+    compact = {"compact": held(rhs.compact)} if "compact" in {f.name for f in dataclasses.fields(rhs)} else {}
+    return dataclasses.replace(rhs, f=held(rhs.f), **compact)
 
 
 def moving(jumps: Any, tau: Any, dtau: Any) -> tuple[Any, Any]:

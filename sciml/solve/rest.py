@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-_SMALLEST = 1 / 64  # fraction of a Newton correction
-_FARTHEST = 10.0  # Newton correction, relative to the state
+SMALLEST = 1 / 64  # fraction of a Newton correction
+FARTHEST = 10.0  # Newton correction, relative to the state
 _GROWTH = 10.0  # of the step of pseudo time
-_NEAR = 1e-4  # correction at which Newton's method takes over
-_MANY = 10  # steps of pseudo time for one of Newton's method
+NEAR = 1e-4  # correction at which Newton's method takes over
+MANY = 10  # steps of pseudo time for one of Newton's method
 
 
 class Found(NamedTuple):
@@ -47,15 +47,10 @@ class _Transient(NamedTuple):
 
 
 class Local(NamedTuple):
-    """f near one state: its value, the size of what each row of it is made of, and solves with its Jacobian.
-
-    `solver()` gives b -> f'^-1 b, `shifted(delta)` gives b -> (M/delta - f')^-1 b.
-    """
+    """f at one state, and the size of what each row of it is made of."""
 
     f: Any
     size: Any
-    solver: Any
-    shifted: Any
 
 
 class Dense(NamedTuple):
@@ -65,21 +60,11 @@ class Dense(NamedTuple):
     mass: Any  # M, with empty rows where f is an algebraic equation
 
     def at(self, y: Any) -> Local:
-        f, jacobian, size = sizes(self.residual, y)
-        return Local(f, size, lambda: _factorised(jacobian), lambda delta: _factorised(self.mass / delta - jacobian))
+        f, _, size = sizes(self.residual, y)
+        return Local(f, size)
 
-    def magnitude(self, y: Any) -> Any:
-        """What the error of each unknown is measured by."""
-        return jnp.abs(y)
-
-    def moved(self, step: Any) -> Any:
-        """M times a step."""
-        return self.mass @ step
-
-    @property
-    def dynamic(self) -> Any:
-        """Which rows have a rate."""
-        return jnp.any(self.mass != 0, axis=1)
+    def search(self, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int) -> Found:
+        return search(self, y, scale, bounds, max_steps)
 
     def isolated(self, y: Any, scale: Any) -> Any:
         return isolated(self.residual, y, scale)
@@ -91,11 +76,11 @@ class Dense(NamedTuple):
         return jnp.linalg.svd(jnp.where(jnp.isfinite(scaled), scaled, 0))[2][-1]
 
 
-def search(lines: Any, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int) -> Found:
+def search(lines: Dense, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int) -> Found:
     """A root of f from y, inside the bounds.
 
     Args:
-        lines: f with its Jacobian, a `Dense` or a `Structured`.
+        lines: f with its Jacobian.
         y: where to begin.
         scale: a typical size of each state.
         bounds: the lowest and the highest value of each state.
@@ -103,7 +88,7 @@ def search(lines: Any, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: i
     """
     first = newton(lines, y, scale, max_steps, jnp.asarray(False))
     found = first.found & inside(first.y, bounds, scale)
-    led = transient(lines, y, scale, bounds, _MANY * max_steps, found)
+    led = transient(lines, y, scale, bounds, MANY * max_steps, found)
     second = newton(lines, led.y, scale, max_steps, found)
     steps = first.steps + second.steps
     return Found(jnp.where(found, first.y, second.y), found | (second.found & inside(second.y, bounds, scale)), steps, led.steps)
@@ -121,61 +106,71 @@ def sizes(residual: Any, y: Any) -> Any:
     return f, jacobian, jnp.sum(jnp.abs(jacobian) * jnp.abs(y)[None, :], axis=1)
 
 
-def newton(lines: Any, y: Any, scale: Any, max_steps: int, skip: Any) -> _Newton:
+def newton(lines: Dense, y: Any, scale: Any, max_steps: int, skip: Any) -> _Newton:
     """Damped Newton corrections until they are below the tolerance, and the last one after it."""
 
     def body(s: _Newton) -> _Newton:
-        here = lines.at(s.y)
-        solve = here.solver()
-        correction = -solve(here.f)
+        f, jacobian, size = sizes(lines.residual, s.y)
+        solve = _factorised(jacobian)
+        correction = -solve(f)
         weight = jnp.abs(s.y) + scale
         length = _norm(correction / weight)
 
-        longest = jnp.minimum(1, _FARTHEST / jnp.max(jnp.abs(correction) / weight))
+        longest = jnp.minimum(1, FARTHEST / jnp.max(jnp.abs(correction) / weight))
 
         def shorter(share: Any) -> Any:
             following = solve(lines.residual(s.y + share * correction))
-            return ~(_norm(following / weight) <= (1 - share / 4) * length) & (share > _SMALLEST * longest)
+            return ~(_norm(following / weight) <= (1 - share / 4) * length) & (share > SMALLEST * longest)
 
         share = jax.lax.while_loop(shorter, lambda share: share / 2, longest)
-        exact = jnp.all(jnp.abs(here.f) <= 10 * jnp.finfo(y.dtype).eps * here.size)
-        small = jnp.all(jnp.abs(correction) <= tolerance(lines.magnitude(s.y), scale))
-        found = (small | exact) & jnp.all(jnp.isfinite(here.f))
+        exact = jnp.all(jnp.abs(f) <= 10 * jnp.finfo(y.dtype).eps * size)
+        small = jnp.all(jnp.abs(correction) <= tolerance(s.y, scale))
+        found = (small | exact) & jnp.all(jnp.isfinite(f))
         moved = s.y + jnp.where(found, 1.0, share).astype(y.dtype) * correction
         sound = jnp.all(jnp.isfinite(moved))
-        failed = ~found & ((share <= _SMALLEST * longest) | ~sound)
+        failed = ~found & ((share <= SMALLEST * longest) | ~sound)
         return _Newton(jnp.where(sound & ~failed, moved, s.y), found, failed, s.steps + 1)
 
     start = _Newton(y, skip, jnp.asarray(False), jnp.asarray(0, jnp.int32))
     return jax.lax.while_loop(lambda s: ~s.found & ~s.failed & (s.steps < max_steps), body, start)
 
 
-def transient(lines: Any, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int, skip: Any) -> _Transient:
+def transient(lines: Dense, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int, skip: Any) -> _Transient:
     """Linearly implicit Euler steps in pseudo time, until a Newton correction would be small."""
 
     def body(s: _Transient) -> _Transient:
-        here = lines.at(s.y)
-        solve = here.shifted(s.delta)
-        step = solve(here.f)
+        f, jacobian, _ = sizes(lines.residual, s.y)
+        solve = _factorised(lines.mass / s.delta - jacobian)
+        step = solve(f)
         moved = s.y + step
         left = lines.residual(moved)
-        error = solve(left - lines.moved(step) / s.delta)  # of the linear model of an implicit Euler step
+        error = solve(left - lines.mass @ step / s.delta)  # of the linear model of an implicit Euler step
         sound = jnp.all(jnp.isfinite(moved)) & inside(moved, bounds, scale) & (_norm(error / scale) <= _norm(step / scale))
         speed = _norm(step / scale) / s.delta
-        ratio = jnp.where(s.speed > 0, s.speed, speed) / speed  # the first step has none before it
-        longer = s.delta * jnp.clip(ratio, 1 / _GROWTH, _GROWTH)
-        delta = jnp.where(sound, jnp.where(speed > 0, longer, _GROWTH * s.delta), s.delta / 4)
-        correction = here.solver()(here.f)
-        near = jnp.all(jnp.abs(correction) <= _NEAR * (lines.magnitude(s.y) + _NEAR * scale))
+        delta = grown(s.delta, s.speed, speed, sound)
+        correction = _factorised(jacobian)(f)
+        near = jnp.all(jnp.abs(correction) <= NEAR * (jnp.abs(s.y) + NEAR * scale))
         moved, speed = jnp.where(sound & ~near, moved, s.y), jnp.where(sound, speed, s.speed)
-        return _Transient(moved, jnp.minimum(delta, largest), speed, near, s.steps + 1)
+        return _Transient(moved, delta, speed, near, s.steps + 1)
 
-    largest = float(jnp.finfo(y.dtype).max) ** 0.5
-    rates = _norm(jnp.where(lines.dynamic, lines.residual(y), 0) / scale)
-    delta = 0.1 * jnp.maximum(_norm(y / scale), 1e-3) / jnp.where(rates > 0, rates, 1)
-    delta = jnp.where(jnp.isfinite(delta), delta, 1).astype(y.dtype)
+    delta = first_delta(jnp.any(lines.mass != 0, axis=1), lines.residual(y), y, scale)
     start = _Transient(y, delta, jnp.zeros((), y.dtype), skip, jnp.asarray(0, jnp.int32))
     return jax.lax.while_loop(lambda s: ~s.near & (s.steps < max_steps), body, start)
+
+
+def first_delta(dynamic: Any, f: Any, y: Any, scale: Any) -> Any:
+    """The first step of pseudo time: a tenth of the time in which the state moves by its own size."""
+    rates = _norm(jnp.where(dynamic, f, 0) / scale)
+    delta = 0.1 * jnp.maximum(_norm(y / scale), 1e-3) / jnp.where(rates > 0, rates, 1)
+    return jnp.where(jnp.isfinite(delta), delta, 1).astype(y.dtype)
+
+
+def grown(delta: Any, before: Any, speed: Any, sound: Any) -> Any:
+    """The next step of pseudo time: longer as the motion slows down, shorter after a step that failed."""
+    ratio = jnp.where(before > 0, before, speed) / speed  # the first step has none before it
+    longer = delta * jnp.clip(ratio, 1 / _GROWTH, _GROWTH)
+    delta = jnp.where(sound, jnp.where(speed > 0, longer, _GROWTH * delta), delta / 4)
+    return jnp.minimum(delta, float(jnp.finfo(delta.dtype).max) ** 0.5)
 
 
 def isolated(residual: Any, y: Any, scale: Any) -> Any:

@@ -29,7 +29,7 @@ from ..system import Equation
 from .banded import BandedAlgebra
 from .krylov import FreeAlgebra, FreeJacobian
 from .linear import Solve
-from .rest import Local, tolerance
+from .rest import FARTHEST, MANY, NEAR, SMALLEST, Found, Local, first_delta, grown, inside, tolerance
 
 if TYPE_CHECKING:
     from ..codegen import CompiledSystem
@@ -40,58 +40,148 @@ _SAME = 0.1  # largest relative difference between a vector and what comes back 
 
 
 class Structured(NamedTuple):
-    """f with a Jacobian that has structure."""
+    """f with a Jacobian that has structure. The same search as in `rest`, as one loop: its programs are large, and each stands here once."""
 
     residual: Any
     lines: "Lines"
     prepared: Any
 
     def at(self, y: Any) -> Local:
-        return self._at(y, _COARSE)
+        f, _, size = self._linearised(y, _TIGHT)
+        return Local(f, size)
 
-    def _at(self, y: Any, rtol: float) -> Local:
+    def _linearised(self, y: Any, rtol: float) -> tuple[Any, Any, Any]:
         f, jacobian = self.lines.linearised(self.residual, y, self.prepared, rtol)
-        size = self.lines.row_sizes(jacobian, self.magnitude(y))
-        mass = jnp.asarray(self.lines.rated, y.dtype)
-
-        def plain() -> Solve:
-            solve = jacobian.solver(jnp.zeros((), y.dtype), None)
-            return lambda b: -solve(b)
-
-        return Local(f, size, plain, lambda delta: jacobian.solver(1 / delta, mass))
+        return f, jacobian, self.lines.row_sizes(jacobian, self.magnitude(y))
 
     def magnitude(self, y: Any) -> Any:
         """The largest value of each field: where a field is 0 it is known no better than elsewhere."""
         return self.lines.by_place(lambda part: jnp.max(jnp.abs(part)), y)
 
-    def moved(self, step: Any) -> Any:
-        return jnp.where(self.dynamic, step, 0)
+    # -- the search ------------------------------------------------------------------------------
 
-    @property
-    def dynamic(self) -> Any:
-        return self.lines.rated
+    def search(self, y: Any, scale: Any, bounds: tuple[Any, Any], max_steps: int) -> Found:
+        """A root of f from y, inside the bounds: Newton's method, where it fails pseudo-time, then Newton's method again."""
+        zero, none, no = jnp.zeros((), y.dtype), jnp.zeros((), jnp.int32), jnp.asarray(False)
+        start = _Search(y, zero, zero, none, no, none, none, none)
+
+        def body(s: _Search) -> _Search:
+            f, jacobian, size = self._linearised(s.y, _COARSE)
+            led = s.phase == _LED
+            delta = jnp.where(s.delta > 0, s.delta, first_delta(self.lines.rated, f, s.y, scale))
+            turn = self._corrected(s.y, jacobian, jnp.where(led, 1 / delta, 0), led, scale)
+            newton = self._after_newton(s, f, size, turn, scale, bounds, max_steps, y)
+            slow = self._after_transient(s, delta, turn, scale, bounds, max_steps)
+            return jax.tree.map(lambda a, b: jnp.where(led, a, b), slow, newton)
+
+        end = jax.lax.while_loop(lambda s: s.phase < _OVER, body, start)
+        return Found(end.y, end.found, end.steps, end.slow)
+
+    def _corrected(self, y: Any, jacobian: Any, shift: Any, led: Any, scale: Any) -> "_Turn":
+        """Newton's correction and how much of it to take; or a step of pseudo time, its error, and Newton's correction."""
+        rated, weight = jnp.asarray(self.lines.rated, y.dtype), jnp.abs(y) + scale
+
+        def body(u: _Turn) -> _Turn:
+            base = jnp.where(u.count == 2, 0, u.step)  # 0 before there is a step
+            own = jnp.where(u.count == 2, 0, shift)
+            right = self.residual(y + u.share * base) - own * rated * base
+            found = jacobian.solver(own, rated)(right)
+            first = u.count == 0
+            step = jnp.where(first, found, u.step)
+            longest = jnp.where(led, 1, jnp.minimum(1, FARTHEST / jnp.max(jnp.abs(step) / weight))).astype(y.dtype)
+            fits = _norm(found / weight) <= (1 - u.share / 4) * _norm(step / weight)
+            share = jnp.where(first, longest, jnp.where(led | fits, u.share, u.share / 2))
+            going = jnp.where(led, u.count < 2, first | (~fits & (share > SMALLEST * longest)))
+            error = jnp.where(u.count == 1, found, u.error)
+            return _Turn(u.count + 1, step, error, found, share, longest, going)
+
+        zeros, one = jnp.zeros_like(y), jnp.ones((), y.dtype)
+        return jax.lax.while_loop(lambda u: u.going, body, _Turn(jnp.zeros((), jnp.int32), zeros, zeros, zeros, one, one, jnp.asarray(True)))
+
+    def _after_newton(self, s: "_Search", f: Any, size: Any, u: "_Turn", scale: Any, bounds: Any, max_steps: int, start: Any) -> "_Search":
+        exact = jnp.all(jnp.abs(f) <= 10 * jnp.finfo(f.dtype).eps * size)
+        small = jnp.all(jnp.abs(u.step) <= tolerance(self.magnitude(s.y), scale))
+        moved = s.y + jnp.where(small | exact, 1, u.share).astype(f.dtype) * u.step
+        sound = jnp.all(jnp.isfinite(moved))
+        here = (small | exact) & jnp.all(jnp.isfinite(f)) & sound
+        found = here & inside(moved, bounds, scale)
+        count = s.count + 1
+        failed = ~found & (here | (u.share <= SMALLEST * u.longest) | ~sound | (count >= max_steps))
+        again = failed & (s.phase == 0)  # from the start
+        phase = jnp.where(found | (failed & ~again), _OVER, jnp.where(again, _LED, s.phase))
+        y = jnp.where(again, start, jnp.where(failed & ~here, s.y, moved))
+        return s._replace(y=y, phase=phase, found=found, count=jnp.where(again, 0, count), steps=s.steps + 1)
+
+    def _after_transient(self, s: "_Search", delta: Any, u: "_Turn", scale: Any, bounds: Any, max_steps: int) -> "_Search":
+        moved = s.y + u.step
+        sound = jnp.all(jnp.isfinite(moved)) & inside(moved, bounds, scale) & (_norm(u.error / scale) <= _norm(u.step / scale))
+        speed = _norm(u.step / scale) / delta
+        longer = grown(delta, s.speed, speed, sound)
+        near = jnp.all(jnp.abs(u.latest) <= NEAR * (self.magnitude(s.y) + NEAR * scale))
+        ended = near | (s.count + 1 >= MANY * max_steps)
+        return s._replace(
+            y=jnp.where(sound & ~near, moved, s.y),
+            delta=longer,
+            speed=jnp.where(sound, speed, s.speed),
+            phase=jnp.where(ended, _LED + 1, _LED),
+            count=jnp.where(ended, 0, s.count + 1),
+            slow=s.slow + 1,
+        )
+
+    # -- whether it is the only one there ------------------------------------------------------------
 
     def isolated(self, y: Any, scale: Any) -> Any:
         """Whether f' is regular, and stays so within the tolerance: by what its inverse makes of a random vector."""
-        direction, product, same = self.probed(y)
-        known = tolerance(self.magnitude(y), scale)
-        length = 4 / jnp.max(jnp.abs(direction) / known)
+        size, direction, product, same = self._probed(y)
+        length = 4 / jnp.max(jnp.abs(direction) / tolerance(self.magnitude(y), scale))
         ahead = jax.jvp(self.residual, (y + length * direction,), (direction,))[1]
-        rows = 1 / jnp.maximum(self._at(y, _TIGHT).size, jnp.finfo(y.dtype).tiny ** 0.5)
+        rows = 1 / jnp.maximum(size, jnp.finfo(y.dtype).tiny ** 0.5)
         return same & (_norm(rows * product) > _norm(rows * (ahead - product)))
 
     def loosest(self, y: Any) -> Any:
-        """About the direction in which f changes least. Where GMRES finds no solution, it is that of a random vector."""
-        direction = self.probed(y)[0]
+        """About the direction in which f changes least. Where GMRES finds no solution, all fields."""
+        direction = self._probed(y)[1]
         return jnp.where(jnp.all(jnp.isfinite(direction)), direction, jnp.where(self.lines.free, 1, 0))
 
-    def probed(self, y: Any) -> tuple[Any, Any, Any]:
-        """(the direction in which f changes least, about; how it changes; whether that leads back to the direction)."""
-        solve = self._at(y, _TIGHT).solver()
-        direction = solve(generic(len(y), y.dtype))
-        direction = direction / jnp.max(jnp.abs(direction))
-        product = jax.jvp(self.residual, (y,), (direction,))[1]
-        return direction, product, _norm(solve(product) - direction) <= _SAME * _norm(direction)
+    def _probed(self, y: Any) -> tuple[Any, Any, Any, Any]:
+        """(sizes of rows, the direction in which f changes least, about, how it changes, whether that leads back to the direction)."""
+        _, jacobian, size = self._linearised(y, _TIGHT)
+        solve = jacobian.solver(jnp.zeros((), y.dtype), None)
+
+        def turn(right: Any, _: Any) -> tuple[Any, Any]:
+            found = -solve(right)
+            direction = found / jnp.max(jnp.abs(found))
+            product = jacobian @ direction
+            return product, (found, direction, product)
+
+        _, (found, directions, products) = jax.lax.scan(turn, generic(len(y), y.dtype), None, length=2)
+        return size, directions[0], products[0], _norm(found[1] - directions[0]) <= _SAME * _norm(directions[0])
+
+
+_LED, _OVER = 1, 3  # phases: Newton's method, pseudo time, Newton's method, end
+
+
+class _Search(NamedTuple):
+    y: Any
+    delta: Any  # of pseudo time; 0 before the first step
+    speed: Any
+    phase: Any
+    found: Any
+    count: Any  # in this phase
+    steps: Any
+    slow: Any
+
+
+class _Turn(NamedTuple):
+    """Solves at one state. `latest` is Newton's correction in pseudo time."""
+
+    count: Any
+    step: Any
+    error: Any
+    latest: Any
+    share: Any
+    longest: Any
+    going: Any
 
 
 class Derivatives(eqx.Module):

@@ -169,7 +169,9 @@ def _program(
         found = model.programs.get(chosen)
     if found is None:
         if model.at_rest:
-            raise SolveError(f"System '{model.system.name}' has no time derivative: there is nothing to solve in time. Write sci.steady_state(system).")
+            raise SolveError(
+                f"System '{model.system.name}' has no time derivative: there is nothing to solve in time. Write sci.steady_state(system)."
+            )
         if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
             raise SolveError(f"max_steps={max_steps!r}: give a positive whole number.")
         implicit = next((e.cited for e in model.reduced.equations if e.of is not None), "")
@@ -191,7 +193,7 @@ def _modes(model: CompiledSystem, adjoint: Any) -> Modes:
     name = f"System '{model.system.name}'"
     if model.noise.kind != "none":
         return Modes(f'\'etdrk4\' solves ordinary differential equations, and {name} has noise. Leave solver="auto", or use "euler".')
-    modal = getattr(model, "modal", None)
+    modal = model.modal
     if modal is None:
         return Modes(
             f"'etdrk4' solves a linear part that is diagonal in modes, and {name} has none: its linear terms need constant coefficients, "
@@ -207,7 +209,7 @@ def _modes(model: CompiledSystem, adjoint: Any) -> Modes:
     known = model.programs.get("spread")
     if known is None:
         known = model.programs["spread"] = spread(modal, lambda: model.full_params(model.flat_params(model.params)[0]))
-    return Modes("", known)
+    return Modes("", 1.0 if modal.stiff_rest else known)  # a rest as stiff as the linear part: modes do not help
 
 
 _NONE: frozenset[str] = frozenset()

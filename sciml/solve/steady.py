@@ -149,7 +149,7 @@ class SteadyState(Solution):
         if self._flat.ndim > 1:
             found = np.asarray(self.successful)
             return f"SteadyState of '{name}', batch {found.shape}. {found.sum()} of {found.size} were found."
-        shown = ", ".join(f"{n} = {np.array2string(np.asarray(self[n]), precision=6)}" for n in self.quantities())
+        shown = ", ".join(f"{n} = {np.array2string(np.asarray(self[n]), precision=6, threshold=20)}" for n in self.quantities())
         return f"SteadyState of '{name}': {shown}" if self.successful else f"SteadyState of '{name}': none was found"
 
 

@@ -23,7 +23,7 @@ from ..system import text
 from .native import bounds_of
 from .numbers import is_traced
 from .program import Options, Program
-from .rest import Dense, Found, inside, search
+from .rest import Dense, Found, inside
 from .rest_fields import LARGE, Derivatives, Lines, Structured
 from .solve import _derived
 from .solvers import Choice, SolverRow
@@ -66,7 +66,7 @@ class SteadyProgram(Program):
         frozen = lambda y: residual(y, fixed)  # noqa: E731
         lines, linear = self._algebra(frozen, fixed[0])
         scale, start = jnp.asarray(self.nominal, self.options.dtype), jax.lax.stop_gradient(start)
-        found = search(lines, start, scale, self.bounds, self.options.max_steps)
+        found = lines.search(start, scale, self.bounds, self.options.max_steps)
         y, here = found.y, lines.at(found.y)
         near = jnp.all(jnp.abs(here.f) <= jnp.finfo(y.dtype).eps ** 0.4 * here.size) & inside(y, self.bounds, scale)
         regular = lines.isolated(y, scale)

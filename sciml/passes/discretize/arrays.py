@@ -94,9 +94,9 @@ class Arrays:
         if isinstance(e, sp.Derivative):
             return self._derivative(e, where)
         if isinstance(e, D):
-            return self._flux(*e.args, where)
+            return self._flux(e.args[0], e.args[1], where)
         if isinstance(e, At):
-            return self._at(*e.args, where)
+            return self._at(e.args[0], e.args[1], e.args[2], where)
         if isinstance(e, sp.Integral):
             return self._integral(e)
         if isinstance(e, sp.Subs):
@@ -120,7 +120,7 @@ class Arrays:
             factor = sp.Mul(*(a for a in e.args if a is not special[0]))
             inner = where.on(target=None)
             if isinstance(special[0], D):
-                return self.visit(factor, inner) * self._flux(*special[0].args, where, factor)
+                return self.visit(factor, inner) * self._flux(special[0].args[0], special[0].args[1], where, factor)
             upwind = fluxes.upwinded(self, factor, special[0], inner)
             if upwind is not None:
                 return upwind
@@ -308,7 +308,9 @@ class Arrays:
         if where.face == c:
             inner = self._along(e, rest, where.on(face=None).with_ends(c))
             inner = node(axis.derivative(i, order - 1), inner) if order > 1 else inner
-            return node(axis.to_faces(i, 1), inner)
+            slope = axis.to_faces(i, 1)
+            assert slope is not None
+            return node(slope, inner)
         return node(axis.derivative(i, order), self._along(e, rest, where.with_ends(c)))
 
     def _by_waves(self, e: sp.Expr, orders: list[tuple[Coordinate, int]], where: Where) -> sp.Expr:

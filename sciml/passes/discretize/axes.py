@@ -54,6 +54,10 @@ class Axis:
     def points(self) -> np.ndarray:
         return self.first + self.step * np.arange(self.n)
 
+    def face_points(self, rank: int, axis: int) -> Operator:
+        """The coordinate half-way between points."""
+        raise NotImplementedError(type(self).__name__)
+
     def coordinates(self, rank: int, axis: int, shift: tuple[tuple[int, float], ...] = ()) -> Operator:
         """The coordinate as an array; `shift` moves entries off singular points."""
         if self.uniform:
@@ -103,9 +107,7 @@ class Nodes(Axis):
                 f"The grid of '{self.name}' runs from {method.grid[0]:g} to {method.grid[-1]:g}, and {self.name} from {self.low:g} to {self.high:g}."
             )
         if not self.periodic and self.n < self.order + 5:
-            raise ModelError(
-                f"FiniteDifference(n={self.n}, order={self.order}) has too few nodes along '{self.name}' for its weights: n={self.order + 5} at least."
-            )
+            raise ModelError(f"FiniteDifference(n={self.n}, order={self.order}) has too few nodes along '{self.name}': n={self.order + 5} at least.")
 
     @property
     def uniform(self) -> bool:
@@ -160,7 +162,7 @@ class Nodes(Axis):
     def face_points(self, rank: int, axis: int) -> Operator:
         return Points(rank, axis, len(self.faces), float(self.faces[0]), self.step, None if self.uniform else self.faces)
 
-    def to_faces(self, axis: int, order: int) -> Operator:
+    def to_faces(self, axis: int, order: int) -> Operator | None:
         """A value (order 0) or slope (1) half-way between nodes."""
         return self._staggered(axis, self.points, self.faces, order, "half" if order == 0 else "slope", outward=True)
 

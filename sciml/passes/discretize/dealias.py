@@ -88,9 +88,9 @@ def degree(e: sp.Expr) -> float:
 def coefficients(transform: Forward, value: sp.Expr) -> sp.Expr:
     """`Forward` of an array; what is a `Backward` already is taken as it is, and sums are taken apart for that."""
     if isinstance(value, sp.Add):
-        known = [a for a in value.args if _as_backward(a, transform) is not None]
-        rest = sp.Add(*(a for a in value.args if a not in known))
-        found = sp.Add(*(_as_backward(a, transform) for a in known))
+        backward = [a for a in value.args if _as_backward(a, transform) is not None]
+        rest = sp.Add(*(a for a in value.args if a not in backward))
+        found = sp.Add(*(_as_backward(a, transform) for a in backward))
         return found + node(transform, rest) if rest != 0 else found
     known = _as_backward(value, transform)
     return node(transform, value) if known is None else known

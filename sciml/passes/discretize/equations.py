@@ -135,8 +135,8 @@ def _scalar_equation(grid: Grid, e: Equation) -> Equation:
         left = free_coordinates(expression)
         if left:
             raise ModelError(
-                f"{e.cited} has no field to determine, and depends on {', '.join(c.name for c in left)}. Take the field at a place, sci.at(u, {next(iter(left))}.left), "
-                f"or over the domain, sci.integral(u, {next(iter(left))})."
+                f"{e.cited} has no field to determine, and depends on {', '.join(c.name for c in left)}. Take the field at a place, "
+                f"sci.at(u, {next(iter(left))}.left), or over the domain, sci.integral(u, {next(iter(left))})."
             )
         return grid.discretized(expression)
 

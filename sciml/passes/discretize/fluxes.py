@@ -82,8 +82,7 @@ def upwinded(arrays: "Arrays", factor: sp.Expr, derivative: sp.Derivative, where
 
 def through_faces(arrays: "Arrays", f: sp.Expr, c: Coordinate, where: "Where", factor: sp.Expr) -> sp.Expr:
     """A flux without derivatives at the faces between cells."""
-    axis, i = arrays.axis(c), arrays.place(c)
-    inner = where.on(target=None)
+    axis, inner = arrays.axis(c), where.on(target=None)
     assert isinstance(axis, Cells)
     fields = [n for n in distinct_nodes(f) if isinstance(n, Applied) and declaration_of(n).kind == "field"]
     if axis.method.flux == "central" or not fields:
@@ -165,7 +164,7 @@ def _eigenvalues(jacobian: sp.Matrix) -> list[sp.Expr]:
 
 
 def on_nodes(arrays: "Arrays", f: sp.Expr, c: Coordinate, where: "Where", factor: sp.Expr) -> sp.Expr:
-    """d f/dx on nodes for a flux without derivatives: central, or with half the jump between forward and backward differences where upwinding is asked for."""
+    """d f/dx on nodes for a flux without derivatives: central, or upwinded by half the jump of forward and backward differences."""
     axis, i = arrays.axis(c), arrays.place(c)
     inner = where.on(target=None).with_ends(c)
     value = arrays.visit(f, inner)

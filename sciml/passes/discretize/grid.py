@@ -307,6 +307,7 @@ def _principal(e: Equation, own: list[Field]) -> Field:
 
 
 def distinct(e: Equation) -> list[Any]:
+    """Every distinct part of an equation."""
     return list(distinct_nodes(e.lhs, e.rhs))
 
 

@@ -224,15 +224,15 @@ def _node_matrix(e: Node, array: sp.Expr, axis: int, n: int) -> np.ndarray | Non
     if isinstance(o, Stencil | Matrix):
         return o.matrix() @ inner
     if isinstance(o, Inner):
-        left, right = o.cuts[axis]
+        first, last = o.cuts[axis]
         masked = inner.copy()
-        masked[:left] = 0
-        masked[len(masked) - right :] = 0
+        masked[:first] = 0
+        masked[len(masked) - last :] = 0
         return masked
     if isinstance(o, Edge):
         weights = np.asarray(o.weights)
-        rows = inner[o.skip : o.skip + len(weights)] if o.end == "left" else inner[::-1][o.skip : o.skip + len(weights)]
-        return (weights @ rows)[None, :]
+        near = inner[o.skip : o.skip + len(weights)] if o.end == "left" else inner[::-1][o.skip : o.skip + len(weights)]
+        return (weights @ near)[None, :]
     ends = [term_matrix(x, array, axis, n) for x in e.operands[1:]]
     if any(x is None or x.shape not in ((0, 0), (1, n)) for x in ends):
         return None

@@ -98,9 +98,9 @@ class Sides:
 
         for i, k in enumerate(conditions):
             if options[i] and not place(i, set()):
-                names = ", ".join(dict.fromkeys(n for n, _ in options[i]))
+                among = ", ".join(dict.fromkeys(n for n, _ in options[i]))
                 raise ModelError(
-                    f"The condition {k.cited} is one too many: other conditions at {k.side} determine {names} there already. Remove one of them."
+                    f"The condition {k.cited} is one too many: other conditions at {k.side} determine {among} there already. Remove one of them."
                 )
         for (name, _), i in sorted(owner.items(), key=lambda pair: pair[1]):
             k = conditions[i]
@@ -115,7 +115,7 @@ class Sides:
         if isinstance(self.grid.axes[coordinate], Cells):
             raise CompileError(
                 f"The condition {k.cited} has a time derivative, and cells have no point at {k.side}. Use sci.FiniteDifference or sci.Chebyshev "
-                f'along {coordinate}; or declare the value there, w = sci.variables("w"), with its rate as an equation and sci.eq({name}, w) as condition.'
+                f'along {coordinate}; or declare the value there, w = sci.variables("w"), with an equation, and the condition sci.eq({name}, w).'
             )
         if self.grid.fields[name].order > 1:
             raise CompileError(
@@ -282,7 +282,8 @@ class Sides:
             axis = self.grid.axes[other.name]
             if position not in (axis.low, axis.high):
                 raise ModelError(
-                    f"The condition {k.cited} holds a field over {other.name}, which does not touch {k.side}. Say where it is taken: sci.at(..., {other.name}.left)."
+                    f"The condition {k.cited} holds a field over {other.name}, which does not touch {k.side}. "
+                    f"Say where it is taken: sci.at(..., {other.name}.left)."
                 )
             residual = _taken_at(residual, other, position)
         return residual
@@ -334,7 +335,8 @@ class Sides:
         for k, r in rows:
             if any(isinstance(n, Node) and n.has(*unknown) for n in distinct_nodes(r)):
                 raise CompileError(
-                    f"The condition {k.cited} holds a derivative along its side of what it determines. Only derivatives by {k.coordinate.name} can stand there."
+                    f"The condition {k.cited} holds a derivative along its side of what it determines. "
+                    f"Only derivatives by {k.coordinate.name} can stand there."
                 )
             if not r.has(*unknown):
                 raise ModelError(f"The condition {k.cited} does not determine the value there: nothing in it depends on it.")
@@ -346,7 +348,8 @@ class Sides:
         if determinant == 0:
             said = " and ".join(k.cited for k, _ in rows)
             raise ModelError(
-                f"The conditions {said} contradict or repeat each other: they do not determine {', '.join(sorted({b[0] for b in block}))} there. Remove one."
+                f"The conditions {said} contradict or repeat each other: they do not determine "
+                f"{', '.join(sorted({b[0] for b in block}))} there. Remove one."
             )
         solution = [right[0] / matrix[0, 0]] if len(unknown) == 1 else list(matrix.LUsolve(right))
         return dict(zip(unknown, solution, strict=True))

@@ -165,7 +165,9 @@ def heat_with_a_parameter_and_decay():
 @problem(1e-4)
 def conductivity_field():
     c = sci.parameters("c", 0.1 + 0.1 * x**2, over=x)
-    return made(sci.System([sci.eq(u.diff(t), sci.D(c * u.diff(x), x))], boundary=insulated), {x: FiniteDifference(33, order=4)}, {u: exp(-t) * sin(2 * x)})
+    return made(
+        sci.System([sci.eq(u.diff(t), sci.D(c * u.diff(x), x))], boundary=insulated), {x: FiniteDifference(33, order=4)}, {u: exp(-t) * sin(2 * x)}
+    )
 
 
 @problem(1e-8)
@@ -198,10 +200,9 @@ def black_scholes():
     V = sci.fields("V", t, S)
     sigma, rate = 0.4, 0.05
     exact = S**2 * exp((rate + sigma**2) * t) + S
-    return closed(
-        sci.eq(V.diff(t), sigma**2 / 2 * S**2 * V.diff(S, 2) + rate * S * V.diff(S) - rate * V),
-        exact, FiniteDifference(17, order=4, grid=np.geomspace(1, 2, 17)), {S.left: sci.eq(V, exact.subs(S, 1)), S.right: sci.eq(V.diff(S), exact.diff(S).subs(S, 2))}, V, S,
-    )  # fmt: skip
+    walls = {S.left: sci.eq(V, exact.subs(S, 1)), S.right: sci.eq(V.diff(S), exact.diff(S).subs(S, 2))}
+    equation = sci.eq(V.diff(t), sigma**2 / 2 * S**2 * V.diff(S, 2) + rate * S * V.diff(S) - rate * V)
+    return closed(equation, exact, FiniteDifference(17, order=4, grid=np.geomspace(1, 2, 17)), walls, V, S)
 
 
 @problem(1e-4)
@@ -220,7 +221,9 @@ def fokker_planck():
 @problem(1e-5)
 def radiating_side():
     return made(
-        sci.System([heat], boundary=held(sci.eq(u.diff(x), u), sci.eq(u.diff(x), 1 - u**4))), {x: FiniteDifference(21, order=4)}, {u: exp(-t) * cos(x)}
+        sci.System([heat], boundary=held(sci.eq(u.diff(x), u), sci.eq(u.diff(x), 1 - u**4))),
+        {x: FiniteDifference(21, order=4)},
+        {u: exp(-t) * cos(x)},
     )
 
 
@@ -250,16 +253,28 @@ def side_with_a_rate_spectral():
 def two_intervals():
     system = sci.System(
         [heat, sci.eq(u2.diff(t), 0.2 * u2.diff(x2, 2))],
-        boundary={x.left: sci.eq(u, 0), x.right: sci.eq(u, u2), x2.left: sci.eq(0.1 * u.diff(x), 0.2 * u2.diff(x2)), x2.right: sci.eq(u2.diff(x2), 0)},
+        boundary={
+            x.left: sci.eq(u, 0),
+            x.right: sci.eq(u, u2),
+            x2.left: sci.eq(0.1 * u.diff(x), 0.2 * u2.diff(x2)),
+            x2.right: sci.eq(u2.diff(x2), 0),
+        },
     )
-    return made(system, {x: FiniteDifference(17, order=4), x2: FiniteDifference(21, order=4)}, {u: exp(-t) * sin(x), u2: sin(1) * exp(-t) * cos(x2 - 1)})
+    return made(
+        system, {x: FiniteDifference(17, order=4), x2: FiniteDifference(21, order=4)}, {u: exp(-t) * sin(x), u2: sin(1) * exp(-t) * cos(x2 - 1)}
+    )
 
 
 @problem(1e-7)
 def two_intervals_spectral():
     system = sci.System(
         [heat, sci.eq(u2.diff(t), 0.2 * u2.diff(x2, 2))],
-        boundary={x.left: sci.eq(u, 0), x.right: sci.eq(u, u2), x2.left: sci.eq(0.1 * u.diff(x), 0.2 * u2.diff(x2)), x2.right: sci.eq(u2.diff(x2), 0)},
+        boundary={
+            x.left: sci.eq(u, 0),
+            x.right: sci.eq(u, u2),
+            x2.left: sci.eq(0.1 * u.diff(x), 0.2 * u2.diff(x2)),
+            x2.right: sci.eq(u2.diff(x2), 0),
+        },
     )
     return made(system, {x: Chebyshev(12), x2: Chebyshev(12)}, {u: exp(-t) * sin(x), u2: sin(1) * exp(-t) * cos(x2 - 1)})
 
@@ -283,7 +298,11 @@ def a_tank_that_exchanges():
 
 @problem(1e-6)
 def mean_field():
-    return made(sci.System([sci.eq(u.diff(t), k * u.diff(x, 2) + sci.integral(u, x))], boundary=cold), {x: FiniteDifference(21, order=6)}, {u: exp(-t) * sin(2 * x)})
+    return made(
+        sci.System([sci.eq(u.diff(t), k * u.diff(x, 2) + sci.integral(u, x))], boundary=cold),
+        {x: FiniteDifference(21, order=6)},
+        {u: exp(-t) * sin(2 * x)},
+    )
 
 
 @problem(1e-8)
@@ -296,14 +315,18 @@ def memory_of_the_left():
 @problem(2e-3)
 def memory_in_volumes():
     return made(
-        sci.System([sci.eq(u.diff(t), sci.D(k * u.diff(x), x) - sci.integral(u, x, to=x))], boundary=cold), {x: FiniteVolume(24)}, {u: exp(-t) * sin(2 * x)}
+        sci.System([sci.eq(u.diff(t), sci.D(k * u.diff(x), x) - sci.integral(u, x, to=x))], boundary=cold),
+        {x: FiniteVolume(24)},
+        {u: exp(-t) * sin(2 * x)},
     )
 
 
 @problem(1e-5)
 def controlled_from_a_point():
     total = sci.variables("total")
-    system = sci.System([sci.eq(u.diff(t), k * u.diff(x, 2) - sci.at(u, x, 0.3) + total), sci.eq(total.diff(t), sci.integral(u**2, x) - total)], boundary=cold)
+    system = sci.System(
+        [sci.eq(u.diff(t), k * u.diff(x, 2) - sci.at(u, x, 0.3) + total), sci.eq(total.diff(t), sci.integral(u**2, x) - total)], boundary=cold
+    )
     return made(system, {x: FiniteDifference(21, order=4)}, {u: exp(-t) * sin(2 * x), total: cos(t)})
 
 
@@ -731,7 +754,9 @@ def dam_break():
     low, high = 0.5, 1.0
     middle, speed = _middle(low, high)
     fan = (2 * np.sqrt(high) - z / t) ** 2 / 9
-    exact = sp.Piecewise((high, z < -np.sqrt(high) * t), (fan, z < (2 * np.sqrt(high) - 3 * np.sqrt(middle)) * t), (middle, z < speed * t), (low, True))
+    exact = sp.Piecewise(
+        (high, z < -np.sqrt(high) * t), (fan, z < (2 * np.sqrt(high) - 3 * np.sqrt(middle)) * t), (middle, z < speed * t), (low, True)
+    )
     walls = {side: [sci.eq(d.diff(z), 0), sci.eq(f.diff(z), 0)] for side in (z.left, z.right)}
     system = sci.System(
         [sci.eq(d.diff(t), -sci.D(f, z)), sci.eq(f.diff(t), -sci.D(f**2 / d + d**2 / 2, z))],
@@ -743,6 +768,7 @@ def dam_break():
 
 def _middle(low: float, high: float) -> tuple[float, float]:
     """Depth between the fan and the shock, and the speed of the shock (Stoker 1957), for g = 1."""
+
     def jump(d):
         return 2 * (np.sqrt(high) - np.sqrt(d)) - (d - low) * np.sqrt((d + low) / (2 * d * low))
 
@@ -816,12 +842,18 @@ def nonlinear_conductor():
 
 @problem(1e-8, until=None)
 def cubic():
-    return made(sci.System([sci.eq(U.diff(x, 2), U**3)], boundary=held(sci.eq(U, 0), sci.eq(U.diff(x) + U, 0))), {x: Chebyshev(14)}, {U: 1 + sin(2 * x)})
+    return made(
+        sci.System([sci.eq(U.diff(x, 2), U**3)], boundary=held(sci.eq(U, 0), sci.eq(U.diff(x) + U, 0))), {x: Chebyshev(14)}, {U: 1 + sin(2 * x)}
+    )
 
 
 @problem(1e-3, until=None)
 def poisson_volumes():
-    return made(sci.System([sci.eq(sci.D((1 + x) * U.diff(x), x), U)], boundary=held(sci.eq(U, 0), sci.eq(U.diff(x), 0))), {x: FiniteVolume(32)}, {U: cos(2 * x)})
+    return made(
+        sci.System([sci.eq(sci.D((1 + x) * U.diff(x), x), U)], boundary=held(sci.eq(U, 0), sci.eq(U.diff(x), 0))),
+        {x: FiniteVolume(32)},
+        {U: cos(2 * x)},
+    )
 
 
 @problem(1e-6, until=None)

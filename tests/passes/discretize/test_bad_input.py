@@ -39,9 +39,15 @@ CASES = {
     ),
     "a beam with two conditions": (lambda: on(cold, [sci.eq(u.diff(t), -u.diff(x, 4))]), "of fourth order in x and only 1 condition at x.left"),
     "no field in a condition": (lambda: sci.System([heat], boundary={x.left: sci.eq(x, 0)}), "holds no field"),
-    "a condition of another coordinate": (lambda: sci.System([heat], boundary={y.left: sci.eq(u, 0)}), "no equation of System 'system' has the coordinate 'y'"),
+    "a condition of another coordinate": (
+        lambda: sci.System([heat], boundary={y.left: sci.eq(u, 0)}),
+        "no equation of System 'system' has the coordinate 'y'",
+    ),
     "a periodic side": (lambda: p.left, "'p' is periodic and has no sides"),
-    "a periodic side by name": (lambda: sci.System([sci.eq(w.diff(t), w.diff(p, 2))], boundary={"p.left": sci.eq(w, 0)}), "'p' is periodic: it has no sides"),
+    "a periodic side by name": (
+        lambda: sci.System([sci.eq(w.diff(t), w.diff(p, 2))], boundary={"p.left": sci.eq(w, 0)}),
+        "'p' is periodic: it has no sides",
+    ),
     "not a side": (lambda: sci.System([heat], boundary={x: sci.eq(u, 0)}), "which is not a side"),
     "not a dict": (lambda: sci.System([heat], boundary=[sci.eq(u, 0)]), "boundary is a dict"),
     "Fourier with sides": (lambda: on({}, method=sci.Fourier(16)), 'sci.space("x", 0, 1, periodic=True)'),
@@ -51,7 +57,8 @@ CASES = {
     "a cosine series held at zero": (lambda: on({x.left: sci.eq(u, 0)}, method=sci.Cosine(16)), "sci.eq(u.diff(x), 0) built in"),
     "volumes of fourth order": (lambda: on(cold, [sci.eq(u.diff(t), -u.diff(x, 4))], sci.FiniteVolume(16)), "derivatives up to the second"),
     "a condition of second order on volumes": (
-        lambda: on({x.left: sci.eq(u.diff(x, 2), 0), x.right: sci.eq(u, 0)}, method=sci.FiniteVolume(16)), "not of order 2",
+        lambda: on({x.left: sci.eq(u.diff(x, 2), 0), x.right: sci.eq(u, 0)}, method=sci.FiniteVolume(16)),
+        "not of order 2",
     ),
     "no method": (lambda: sci.discretize(sci.System([heat], boundary=cold), {}), "'x' has no method"),
     "a method for nothing": (lambda: sci.discretize(sci.System([heat], boundary=cold), {x: grid, y: grid}), "has no coordinate 'y'"),
@@ -72,10 +79,12 @@ CASES = {
     "dealias": (lambda: sci.Fourier(16, dealias=2), "part of the waves"),
     "an array of another size": (lambda: on(cold, initial={u: np.zeros(7)}), "has shape (7,), and the grid over (x) has (16,)"),
     "a parameter of another size": (
-        lambda: sci.compile(on(cold, [sci.eq(u.diff(t), sci.parameters("k", np.ones(5), over=x) * u.diff(x, 2))])), "has shape (5,)",
+        lambda: sci.compile(on(cold, [sci.eq(u.diff(t), sci.parameters("k", np.ones(5), over=x) * u.diff(x, 2))])),
+        "has shape (5,)",
     ),
     "an initial value of another coordinate": (
-        lambda: sci.discretize(sci.System([heat, sci.eq(g.diff(t), -g)], boundary=cold, initial={u: y}), {x: grid, y: grid}), "'u' does not depend on y",
+        lambda: sci.discretize(sci.System([heat, sci.eq(g.diff(t), -g)], boundary=cold, initial={u: y}), {x: grid, y: grid}),
+        "'u' does not depend on y",
     ),
     "another symbol of the same name": (lambda: u.diff(sp.Symbol("x")), "prints the same"),
     "D by the time": (lambda: sci.D(u, t), "a coordinate of space"),
@@ -85,7 +94,7 @@ CASES = {
     "two equations for a field": (lambda: on(cold, [heat, sci.eq(u.diff(t), -u)]), "both determine the rate of 'u'"),
     "solved without a grid": (lambda: sci.solve(sci.System([heat], boundary=cold, initial={u: 0}), t_span=(0, 1)), "sci.discretize"),
     "a condition that determines nothing": (lambda: on({x.left: sci.eq(0 * x + v.subs(x, 0), 0), x.right: sci.eq(u, 0)}), "v"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)

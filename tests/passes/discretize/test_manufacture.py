@@ -62,7 +62,9 @@ def test_complex_fields():
 def test_an_interface():
     x2 = sci.space("x2", 1, 2)
     v = sci.fields("v", t, x2)
-    system = sci.System([sci.eq(u.diff(t), u.diff(x, 2)), sci.eq(v.diff(t), v.diff(x2, 2))], boundary={x.right: sci.eq(u, v), x2.left: sci.eq(u.diff(x), v.diff(x2))})
+    system = sci.System(
+        [sci.eq(u.diff(t), u.diff(x, 2)), sci.eq(v.diff(t), v.diff(x2, 2))], boundary={x.right: sci.eq(u, v), x2.left: sci.eq(u.diff(x), v.diff(x2))}
+    )
     made = sci.manufacture(system, {u: t * x, v: t + x2})
     assert made.boundary["x.right"] == (sci.eq(u, v - 1),)
     assert made.boundary["x2.left"] == (sci.eq(u.diff(x), v.diff(x2) + t - 1),)

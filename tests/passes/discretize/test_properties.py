@@ -25,7 +25,9 @@ def test_weights_are_exact_on_polynomials(n, order, seed):
     found = weights.fornberg(at, points, order)
     for degree in range(n):
         power = np.polynomial.Polynomial([0] * degree + [1])
-        np.testing.assert_allclose(found @ power(points), power.deriv(order)(at) if order else power(at), rtol=1e-6, atol=1e-6 * np.abs(found).max() * 4**degree * 1e-3)
+        np.testing.assert_allclose(
+            found @ power(points), power.deriv(order)(at) if order else power(at), rtol=1e-6, atol=1e-6 * np.abs(found).max() * 4**degree * 1e-3
+        )
 
 
 @given(st.integers(4, 20), st.integers(1, 4))
@@ -36,7 +38,13 @@ def test_chebyshev_matrices_are_exact_on_polynomials(n, order):
     assert abs(weights.clenshaw_curtis(n, -1, 2) @ power(points) - (power.integ()(2) - power.integ()(-1))) < (1e-12 if n >= 6 else 1)
 
 
-PERIODIC = [FiniteDifference(24, order=8), FiniteDifference(24, advection="upwind"), FiniteVolume(24, flux="weno5"), FiniteVolume(24, flux="muscl"), Fourier(24)]
+PERIODIC = [
+    FiniteDifference(24, order=8),
+    FiniteDifference(24, advection="upwind"),
+    FiniteVolume(24, flux="weno5"),
+    FiniteVolume(24, flux="muscl"),
+    Fourier(24),
+]
 
 
 @pytest.mark.parametrize("method", PERIODIC, ids=lambda m: f"{m.name}-{m.fields[1]}")
@@ -52,7 +60,9 @@ def test_a_shift_of_the_field_shifts_the_rates(method):
 def test_nothing_is_lost_on_a_ring_or_between_walls(flux):
     ring = sci.compile(sci.discretize(sci.System([sci.eq(w.diff(t), sci.D(w.diff(p) - w**2, p))]), {p: FiniteVolume(20, flux=flux)})).rhs
     walls = {x.left: sci.eq(u.diff(x), 0), x.right: sci.eq(u.diff(x), 0)}
-    closed = sci.compile(sci.discretize(sci.System([sci.eq(u.diff(t), sci.D((1 + u**2) * u.diff(x), x))], boundary=walls), {x: FiniteVolume(20, flux=flux)})).rhs
+    closed = sci.compile(
+        sci.discretize(sci.System([sci.eq(u.diff(t), sci.D((1 + u**2) * u.diff(x), x))], boundary=walls), {x: FiniteVolume(20, flux=flux)})
+    ).rhs
 
     @few
     @given(st.integers(0, 10**6))
@@ -69,7 +79,9 @@ def test_nothing_is_lost_on_a_ring_or_between_walls(flux):
 def test_volumes_change_by_what_crosses_the_sides(flux):
     """A wind from the left: what enters is said there, what leaves is what stands at the right."""
     a, left = 2.0, 1.5
-    system = sci.System([sci.eq(u.diff(t), -sci.D(a * u - (1 + x) * u.diff(x), x))], boundary={x.left: sci.eq(a * u - u.diff(x), left), x.right: sci.eq(u.diff(x), 0)})
+    system = sci.System(
+        [sci.eq(u.diff(t), -sci.D(a * u - (1 + x) * u.diff(x), x))], boundary={x.left: sci.eq(a * u - u.diff(x), left), x.right: sci.eq(u.diff(x), 0)}
+    )
     grid = sci.discretize(system, {x: FiniteVolume(20, flux=flux)})
     rhs, at_right = sci.compile(grid).rhs, 1e-12
     steady = np.full(20, left / a)  # carries what enters: nothing changes
@@ -104,7 +116,12 @@ def test_the_system_given_stays():
 
 @pytest.mark.parametrize(
     "method",
-    [lambda n: FiniteDifference(n, order=4), lambda n: FiniteVolume(n, flux="weno5"), lambda n: FiniteDifference(n, order=2, grid="chebyshev"), Chebyshev],
+    [
+        lambda n: FiniteDifference(n, order=4),
+        lambda n: FiniteVolume(n, flux="weno5"),
+        lambda n: FiniteDifference(n, order=2, grid="chebyshev"),
+        Chebyshev,
+    ],
     ids=["differences", "volumes", "many-sizes", "chebyshev"],
 )
 def test_the_graph_does_not_grow(method):
@@ -112,7 +129,7 @@ def test_the_graph_does_not_grow(method):
         [sci.eq(u.diff(t), sci.D((1 + u**2) * u.diff(x), x) - sci.D(u**2, x) + sci.integral(u, x))],
         boundary={x.left: sci.eq(u, sp.sin(t)), x.right: sci.eq(u.diff(x) + u**3, 0)},
     )
-    small, large = ((64, 4096) if method is not Chebyshev else (16, 64))
+    small, large = (64, 4096) if method is not Chebyshev else (16, 64)
     counts = []
     for n in (small, large):
         (equation,) = sci.discretize(system, {x: method(n)}).equations
