@@ -115,7 +115,7 @@ class Modal:
 
         def one(symbol: Any, group: Any) -> Any:
             if symbol.ndim == 2:
-                return group / (c - symbol)
+                return group / (c - symbol).astype(group.dtype)
             matrix = c * jnp.eye(len(symbol), dtype=symbol.dtype) - jnp.moveaxis(symbol, 2, 0)
             return jnp.moveaxis(jnp.linalg.solve(matrix, jnp.moveaxis(group, 1, 0)[..., None])[..., 0], 0, 1)
 

@@ -7,7 +7,8 @@
 
 a and c are fitted at each state, so that c - a L is near -f' for what is smooth as well as for what is not: one product
 with a random vector r, and least squares for (c - L)^-1 (f' r - a L r + c r). Terms outside L, such as a nonlinear
-diffusion, thus enter by their mean. Nodes that conditions determine are solved for apart: nothing reads them.
+diffusion, thus enter by their mean. Where no part of f is diagonal in modes, L is that of a neighbour with constant
+coefficients (`averaged`). Nodes that conditions determine are solved for apart: nothing reads them.
 """
 
 import dataclasses
@@ -24,12 +25,14 @@ from ..codegen.modal import Modal
 from ..codegen.structure import Band
 from ..passes import determined, modes_of
 from ..passes.discretize.arrays import FULL
+from ..passes.discretize.averaged import averaged_modes
 from ..symbols import declaration_of, t
 from ..system import Equation
 from .banded import BandedAlgebra
 from .krylov import FreeAlgebra, FreeJacobian
 from .linear import Solve
 from .rest import FARTHEST, MANY, NEAR, SMALLEST, Found, Local, first_delta, grown, inside, tolerance
+from .tangent import Linear
 
 if TYPE_CHECKING:
     from ..codegen import CompiledSystem
@@ -184,11 +187,15 @@ class _Turn(NamedTuple):
     going: Any
 
 
-class Derivatives(eqx.Module):
-    """The solves behind derivatives by the implicit function theorem, in the place of `tangent.Linear`."""
+class Derivatives(Linear):
+    """The solves behind derivatives by the implicit function theorem."""
 
     lines: "Lines" = eqx.field(static=True)
     p: Any
+
+    @classmethod
+    def of(cls, lines: "Lines", p: Any) -> "Derivatives":
+        return cls(None, frozenset(), False, lines, p)
 
     def __call__(self, residual: Any, z: Any, b: Any, name: Any) -> Any:
         """y with dF/dx y = b, which may be differentiated again."""
@@ -285,9 +292,12 @@ class Lines:
     @functools.cached_property
     def modal(self) -> Modal | None:
         """f in modes, an equation without a rate taken as if it gave one; None where modes make nothing diagonal."""
-        reduced = self.model.reduced
+        reduced, states = self.model.reduced, self.model.layout.states
         equations = [Equation(determined(e).diff(t), e.rhs - self._ends(e)) for e in reduced.equations]
         modes = modes_of(reduced.derive(equations=tuple(equations)))
+        if modes is None or any((n, n) not in modes.linear for n, p in states.items() if p.shape):
+            near = averaged_modes(reduced)
+            modes = near if near is not None and set(near.symbols) == set(states) else modes
         return None if modes is None else Modal(self.model, modes)
 
     def _ends(self, e: Equation) -> sp.Expr:
@@ -338,7 +348,7 @@ class Spectrum(NamedTuple):
     def inverse(self, c: Any, a: Any) -> Solve:
         """w -> (c - a L)^-1 w; modes that are not reached stay."""
         if self.symbol.ndim == 2:
-            divisor = jnp.where(self.reached, c - a * self.symbol, 1)
+            divisor = jnp.where(self.reached[None], c - a * self.symbol, 1)
             return lambda w: w / jnp.where(divisor == 0, 1, divisor)
         one = jnp.eye(len(self.symbol), dtype=self.symbol.dtype)
         matrices = jnp.where(self.reached[:, None, None], c * one - a * jnp.moveaxis(self.symbol, 2, 0), one)

@@ -209,7 +209,12 @@ def _modes(model: CompiledSystem, adjoint: Any) -> Modes:
     known = model.programs.get("spread")
     if known is None:
         known = model.programs["spread"] = spread(modal, lambda: model.full_params(model.flat_params(model.params)[0]))
-    return Modes("", 1.0 if modal.stiff_rest else known)  # a rest as stiff as the linear part: modes do not help
+    return Modes("", 1.0 if modal.stiff_rest or _swings(model) else known)  # a rest as stiff as the linear part: modes do not help
+
+
+def _swings(model: CompiledSystem) -> bool:
+    """Waves: blocks of modes take long to compile, and their fast modes are part of the solution."""
+    return any(f.order > 1 for f in model.reduced.grid.fields.values())
 
 
 _NONE: frozenset[str] = frozenset()

@@ -144,7 +144,8 @@ def _contradicted(model: CompiledSystem, program: SteadyProgram, sizes: Any) -> 
     head = f"System '{model.system.name}': "
     if not np.isfinite(values).all():
         return f"{head}The right side of an equation is NaN or infinite. Check parameters for a division by zero or a root or logarithm of a negative number."
-    cited = "; ".join(e.cited for e in model.system.equations)
+    grid = model.reduced.grid
+    cited = "; ".join(e.cited for e in (model.system if grid is None else grid.declared).equations)
     return (
         f"{head}No field fulfils {cited}: what stands beside the unknown has a part, mostly its mean, that no derivative of a periodic or "
         "insulated field can balance. Subtract it, sci.eq(laplacian, f - sci.integral(f, x)/length), or give the value of the field at a side."

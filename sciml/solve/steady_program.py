@@ -120,7 +120,7 @@ class SteadyProgram(Program):
         if not self.large:
             return Dense(residual, self.masses(buffer)), _LINEAR
         p = buffer[self.p_at : self.y_at]
-        return Structured(residual, self.lines, self.lines.prepared(p)), Derivatives(self.lines, p)
+        return Structured(residual, self.lines, self.lines.prepared(p)), Derivatives.of(self.lines, p)
 
     def _started(self, buffer: Any, values: Any) -> tuple[Any, Any]:
         """The buffer with the values that are expressions or that constraints determine; where the search starts."""

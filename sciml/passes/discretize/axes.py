@@ -98,6 +98,7 @@ class Nodes(Axis):
     def __init__(self, coordinate: Coordinate, method: FiniteDifference):
         super().__init__(coordinate, method)
         self.order = method.order
+        self.carries = self.swings = False  # what the equations along it do, see `closure`
         if not self.uniform and self.periodic:
             raise ModelError(f"'{self.name}' is periodic: FiniteDifference needs equal steps there. Leave out grid=.")
         if not isinstance(method.grid, str) and (
@@ -123,6 +124,21 @@ class Nodes(Axis):
             return self.first + self.step * np.arange(self.n)
         return w.chebyshev_points(self.n, self.low, self.high) if isinstance(self.method.grid, str) else np.asarray(self.method.grid)
 
+    def closure(self, order: int) -> int:
+        """The accuracy of the weights at the ends.
+
+        That of the inside, where it is stable; in second derivatives two less cost nothing at order 6, and what carries
+        (only first derivatives) or swings (waves) needs less on equal steps, since its eigenvalues have nothing that damps
+        them. Chosen by the eigenvalues of the closed operators for 33 to 129 nodes.
+        """
+        if not self.uniform:
+            return self.order
+        if order == 1 and self.carries:
+            return {2: 2, 4: 3, 6: 3, 8: 4}[self.order]
+        if order == 2 and (self.order == 6 or (self.order == 8 and self.swings)):
+            return 4
+        return self.order
+
     def derivative(self, axis: int, order: int) -> Operator:
         """From nodes to nodes, central inside."""
         size = w.width(order, self.order, centred=True)
@@ -140,7 +156,7 @@ class Nodes(Axis):
             offsets = (np.arange(size) - behind) * self.step
             return Stencil(axis, self.n, -behind, self.n, _clean(w.fornberg(0.0, offsets, order)), periodic=True, name=name)
         ahead, x = size - 1 - behind, self.points
-        one_sided = max(order + self.order, 2)
+        one_sided = max(order + self.closure(order), 2)
         head = [w.fornberg(x[i], x[:one_sided], order) for i in range(behind)]
         tail = [w.fornberg(x[i], x[-one_sided:], order) for i in range(self.n - ahead, self.n)]
         inner = self._inner(x[behind : self.n - ahead], x, order, size, 0)
@@ -197,7 +213,7 @@ class Nodes(Axis):
         few = self._few
         ends = len(few) // 2
         weights = np.full(self.n, self.step)
-        known = w.integral_rows(few, self.order + 1).sum(0)
+        known = w.integral_rows(few, self.order).sum(0)
         weights[:ends], weights[self.n - ends :] = known[:ends], known[-ends:]
         return Total(axis, self.n, known if len(few) == self.n else weights)
 
@@ -222,6 +238,7 @@ class ChebyshevNodes(Nodes):
     def __init__(self, coordinate: Coordinate, method: Chebyshev):
         Axis.__init__(self, coordinate, method)
         self.order = self.n - 1
+        self.carries = self.swings = False
         if self.periodic:
             raise ModelError(f"'{self.name}' is periodic, and Chebyshev needs two sides. Use sci.Fourier({self.n}).")
 
@@ -391,6 +408,14 @@ class FourierPoints(Axis):
                 f"{self.high:g}, periodic=True), or use sci.Chebyshev({self.n}) or sci.FiniteDifference({self.n}, order=4)."
             )
 
+    def at(self, axis: int, position: float) -> Operator:
+        """By the series itself: the periodic sinc function."""
+        angle = np.pi * (position - self.points) / self.length
+        near = np.abs(np.sin(angle)) < 1e-14
+        safe = np.where(near, 1.0, angle)
+        down = np.tan(safe) if self.n % 2 == 0 else np.sin(safe)
+        return Total(axis, self.n, np.where(near, 1.0, np.sin(self.n * safe) / (self.n * down)))
+
 
 class SinePoints(Axis):
     """A sine series on the centres of n cells, where products of sines and cosines have exact series too."""
@@ -406,11 +431,37 @@ class SinePoints(Axis):
     def first(self) -> float:
         return self.low + self.step / 2
 
+    def _basis(self, x: np.ndarray) -> np.ndarray:
+        """The functions of the series at some places, (places, functions), those that the points see half as small."""
+        j = np.arange(1, self.n + 1)
+        return np.sin(np.pi * np.outer((x - self.low) / self.length, j)) * np.where(j == self.n, 0.5, 1.0)
+
+    def _from_coefficients(self, row: np.ndarray) -> np.ndarray:
+        """A sum over coefficients as one over the points: the coefficients are 2/n times sums over the points."""
+        j = np.arange(1, self.n + 1)
+        return 2 / self.n * np.sin(np.pi * np.outer((self.points - self.low) / self.length, j)) @ row
+
+    def at(self, axis: int, position: float) -> Operator:
+        return Total(axis, self.n, self._from_coefficients(self._basis(np.array([position]))[0]))
+
+    def total(self, axis: int) -> Operator:
+        j = np.arange(1, self.n + 1)
+        areas = self.length / (np.pi * j) * (1 - np.cos(np.pi * j)) * np.where(j == self.n, 0.5, 1.0)
+        return Total(axis, self.n, self._from_coefficients(areas))
+
 
 class CosinePoints(SinePoints):
     """A cosine series on the centres of n cells."""
 
     series = "cosine"
+
+    def at(self, axis: int, position: float) -> Operator:
+        j = np.arange(self.n)
+        here = np.cos(np.pi * j * (position - self.low) / self.length) * np.where(j == 0, 0.5, 1.0)
+        return Total(axis, self.n, 2 / self.n * np.cos(np.pi * np.outer((self.points - self.low) / self.length, j)) @ here)
+
+    def total(self, axis: int) -> Operator:
+        return Total(axis, self.n, self.step)
 
 
 def axis_of(coordinate: Coordinate, method: Any) -> Axis:

@@ -45,7 +45,11 @@ def split_complex(system: System) -> Split:
         parts[u] = made[0] + sp.I * made[1]
     equations = [new for e in system.equations for new in _split(e, parts)]
     boundary = {side: tuple(new for e in conditions for new in _split(e, parts)) for side, conditions in system.boundary.items()}
-    initial = {n: v for n, v in system.initial.items() if n not in pairs}
+    initial = {n: v for n, v in system.initial.items() if n.rstrip("'") not in pairs}
+    for n, v in system.initial.items():  # values of rates, psi' -> psi_re', psi_im'
+        base = n.rstrip("'")
+        if base in pairs and base != n:
+            initial.update({f"{base}_{part}{n[len(base) :]}": half for part, half in zip(("re", "im"), _both(v), strict=True)})
     observed = {n: _into(v, parts) for n, v in system.observed.items()}
     return Split(system.derive(equations=tuple(equations), boundary=boundary, initial=initial, observed=observed), parts, {})
 
@@ -80,5 +84,6 @@ def _parts_of(e: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
     outer = {n: sp.Dummy(real=True) for n in atoms}
     plain = e.xreplace(outer)
     back = {v: k for k, v in outer.items()}
-    real, imaginary = plain.as_real_imag()
+    # SymPy leaves re(exp(I a) exp(I b)) as it is unless told to expand it
+    real, imaginary = (part.expand(complex=True) if part.has(sp.re, sp.im) else part for part in plain.as_real_imag())
     return real.xreplace(back), imaginary.xreplace(back)

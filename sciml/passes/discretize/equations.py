@@ -153,8 +153,7 @@ def _algebraic(grid: Grid, field: Field, e: Equation) -> Equation:
     arrays = grid.visitor(grid.frame_of(field.symbol, residual))
     value = arrays.visit(residual, INSIDE.on(cuts=_cuts(grid, field), target=field.name))
     inside = _with_ends(grid, arrays, field, value)
-    moves = any(f.order for f in grid.fields.values())  # a stationary problem keeps its unknown, for sci.steady_state
-    solved = solved_in_modes(grid, field, inside) if moves and arrays.frame == field.coordinates else None
+    solved = solved_in_modes(grid, field, inside) if arrays.frame == field.coordinates else None
     if solved is not None:
         return Equation(field.array, solved, e.where)
     raw = arrays.lifted(field.array, field.coordinates)

@@ -21,7 +21,7 @@ from ...system import System
 from .axes import Axis, Cells, ChebyshevNodes, FourierPoints, Nodes, SinePoints
 from .grid import Field, Grid
 from .nodes import Node, node
-from .operators import Around, Backward, Edge, Ends, Fill, Forward, Inner, Inverse, Matrix, Points, Stencil, Symbol, Zeros
+from .operators import Around, Backward, Edge, Ends, Fill, Forward, Inner, Inverse, Matrix, Points, Stencil, Symbol, Waves, Zeros
 
 _MOST_EIGEN = 1024  # points: n*n numbers and n**3 operations
 _WORST = 1e6  # condition of the eigenvectors: so many digits are lost on the way to modes and back
@@ -431,33 +431,39 @@ def _is_static(f: sp.Expr) -> bool:
 
 
 def _differentiates(rest: dict[str, sp.Expr], linear: dict[tuple[str, str], sp.Expr]) -> bool:
-    """Whether the rest differentiates as often as the linear part: then it is as stiff, and modes do not help."""
-
-    def order(e: sp.Expr) -> int:
-        best = 0
-        for n in distinct_nodes(e):
-            o = n.operator if isinstance(n, Node) else None
-            if (
-                isinstance(n, sp.Pow)
-                and isinstance(n.base, Node)
-                and n.exp.is_Integer
-                and getattr(n.base.operator, "kind", "") in ("fourier", "sine", "cosine")
-            ):
-                best = max(best, int(n.exp))
-            elif isinstance(o, Stencil | Matrix):
-                name = o.name
-                best = max(best, int(name[1:]) if name[:1] == "d" and name[1:].isdigit() else 2 if name in ("flux",) and e.has(Stencil) else 1)
-        return best
-
-    def holds(e: sp.Expr) -> bool:
-        return any(getattr(declaration_of(n), "kind", "") == "modes" for n in distinct_nodes(e))
-
-    most = max((order(c) if not _has_eigen(c) else 2 for c in linear.values()), default=0)
-    return any(order(t) >= most > 1 for e in rest.values() for t in sp.Add.make_args(e) if holds(t))
+    """Whether the rest differentiates an unknown as often as the linear part: then it is as stiff, and modes do not help."""
+    most = max((_order(c) for c in linear.values()), default=0)
+    return any(_order(t) >= most > 1 for e in rest.values() for t in sp.Add.make_args(e) if _holds_modes(t))
 
 
-def _has_eigen(c: sp.Expr) -> bool:
-    return any(isinstance(n, Node) and isinstance(n.operator, Points | Symbol) for n in distinct_nodes(c))
+def _order(e: sp.Expr) -> int:
+    """How often an expression differentiates: wave numbers multiply, fields in a product are looked at one by one."""
+    if isinstance(e, sp.Add):
+        return max(map(_order, e.args))
+    if isinstance(e, sp.Mul):
+        fields = [a for a in e.args if _holds_modes(a)]
+        return max(map(_order, fields), default=0) + sum(_order(a) for a in e.args if a not in fields)
+    if isinstance(e, sp.Pow) and e.exp.is_Integer:
+        return _order(e.base) * (1 if _holds_modes(e.base) else int(e.exp))
+    if not isinstance(e, Node):
+        return max(map(_order, e.args), default=0)
+    o, inner = e.operator, max(map(_order, e.operands), default=0)
+    if isinstance(o, Inverse):
+        return -inner
+    if isinstance(o, Waves):
+        return 1
+    if isinstance(o, Symbol | Points):  # a second difference, or the eigenvalues of one; a mask of ends has none
+        return 0 if isinstance(o, Points) and set(np.unique(o.listed)) <= {0.0, 1.0} else 2
+    if isinstance(o, Stencil | Matrix):
+        own = (
+            int(o.name[1:]) if o.name[:1] == "d" and o.name[1:].isdigit() else 1 if o.name in ("d", "slope", "flux") or o.name.startswith("d_") else 0
+        )
+        return own + inner
+    return inner
+
+
+def _holds_modes(e: sp.Expr) -> bool:
+    return any(getattr(declaration_of(n), "kind", "") == "modes" for n in distinct_nodes(e))
 
 
 __all__ = ["Basis", "ChebyshevNodes", "Modes", "modes_of", "term_matrix"]

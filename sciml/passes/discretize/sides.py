@@ -58,6 +58,11 @@ class Sides:
         self.silent: dict[Key, list[Condition]] = {}
         self._solved: dict[tuple[Coordinate, ...], dict[Key, list[sp.Expr]]] = {}
         orders = {(f.name, c.name): derivative_order(system, f.symbol, c) for f in grid.fields.values() for c in f.coordinates}
+        for axis in grid.axes.values():
+            if isinstance(axis, Nodes):
+                over = [f for f in grid.fields.values() if axis.coordinate in f.coordinates]
+                axis.carries = all(orders[f.name, axis.name] <= 1 for f in over)
+                axis.swings = bool(grid.split.parts) or any(f.order > 1 for f in over)
         for side in system.boundary:
             name, _, end = side.rpartition(".")
             self._assign([Condition(e, grid.axes[name].coordinate, end) for e in system.boundary[side]], orders)
@@ -73,21 +78,21 @@ class Sides:
 
     def _assign(self, conditions: list[Condition], orders: dict[tuple[str, str], int]) -> None:
         """A matching of conditions and fields; a field takes as many as its order needs."""
-        owner: dict[tuple[str, int], int] = {}
-        options: list[list[tuple[str, int]]] = []
+        owner: dict[tuple[Key, int], int] = {}
+        options: list[list[tuple[Key, int]]] = []
         for k in conditions:
             axis = self.grid.axes[k.coordinate.name]
             if isinstance(axis, SinePoints):
                 _check_series(axis, k)
                 options.append([])
                 continue
-            names = [n for n in self._fields_of(k) if k.coordinate in self.grid.fields[n].coordinates]
-            if not names:
+            keys = [key for n in self._fields_of(k) if (key := self._end_of(n, k)) is not None]
+            if not any(key[1] == k.coordinate.name for key in keys):
                 raise ModelError(f"The condition {k.cited} holds no field over {k.coordinate.name}: it belongs to another side.")
-            slots = {n: 1 if isinstance(axis, Cells) else max(1, (orders[n, k.coordinate.name] + 1) // 2) for n in names}
-            options.append([(n, j) for n in names for j in range(slots[n])])
+            slots = {key: 1 if isinstance(self.grid.axes[key[1]], Cells) else max(1, (orders[key[0], key[1]] + 1) // 2) for key in keys}
+            options.append([(key, j) for key in keys for j in range(slots[key]) if j >= self.count(*key)])
 
-        def place(i: int, seen: set[tuple[str, int]]) -> bool:
+        def place(i: int, seen: set[tuple[Key, int]]) -> bool:
             for slot in options[i]:
                 if slot not in seen:
                     seen.add(slot)
@@ -98,17 +103,30 @@ class Sides:
 
         for i, k in enumerate(conditions):
             if options[i] and not place(i, set()):
-                among = ", ".join(dict.fromkeys(n for n, _ in options[i]))
+                among = ", ".join(dict.fromkeys(key[0] for key, _ in options[i]))
                 raise ModelError(
                     f"The condition {k.cited} is one too many: other conditions at {k.side} determine {among} there already. Remove one of them."
                 )
-        for (name, _), i in sorted(owner.items(), key=lambda pair: pair[1]):
+        for (key, _), i in sorted(owner.items(), key=lambda pair: pair[1]):
             k = conditions[i]
-            key = (name, k.coordinate.name, k.end)
             if any(isinstance(n, sp.Derivative) and t in n.variables for n in distinct_nodes(k.equation.residual)):
                 self._with_rate(key, k)
             else:
                 self.of.setdefault(key, []).append(k)
+
+    def _end_of(self, name: str, k: Condition) -> Key | None:
+        """The end of a field that a condition may determine: at its own side, or where another interval touches it there."""
+        field = self.grid.fields[name]
+        if k.coordinate in field.coordinates:
+            return name, k.coordinate.name, k.end
+        own = self.grid.axes[k.coordinate.name]
+        position = own.low if k.end == "left" else own.high
+        for c in field.coordinates:
+            axis = self.grid.axes[c.name]
+            end = "left" if axis.low == position else "right" if axis.high == position else None
+            if end is not None and isinstance(axis, Nodes | Cells) and not axis.periodic:
+                return name, c.name, end
+        return None
 
     def _with_rate(self, key: Key, k: Condition) -> None:
         name, coordinate, _ = key
@@ -304,10 +322,10 @@ class Sides:
         if arrays.frame not in self._solved:
             equations: dict[Key, list[tuple[Condition, sp.Expr]]] = {}
             for key, conditions in self.of.items():
-                field, c = self.grid.fields[key[0]], self.grid.axes[key[1]].coordinate
+                field = self.grid.fields[key[0]]
                 needed = {*field.coordinates, *(x for k in conditions for x in coordinates_in(k.equation.residual))}
                 if needed <= set(arrays.frame):
-                    equations[key] = [(k, arrays.visit(self._residual(k), INSIDE.on(side=(c, key[2])))) for k in conditions]
+                    equations[key] = [(k, arrays.visit(self._residual(k), INSIDE.on(side=(k.coordinate, k.end)))) for k in conditions]
             self._solved[arrays.frame] = self._solve(arrays, equations)
         return self._solved[arrays.frame]
 
@@ -415,15 +433,13 @@ def derivative_order(system: System, field: Any, c: Coordinate) -> int:
 
 def _check_series(axis: SinePoints, k: Condition) -> None:
     """A series has its conditions built in; those that are said must be the same."""
-    want = 0 if axis.series == "sine" else 1
-    e = k.equation.residual
-    shape = sp.Derivative if want else Applied
-    body = e.as_coeff_Mul()[1]
-    fits = isinstance(body, shape) and (
-        not want or (body.variable_count == ((k.coordinate, 1),) or list(map(tuple, body.variable_count)) == [(k.coordinate, 1)])
-    )
+    parity = 0 if axis.series == "sine" else 1  # even derivatives of sines are 0 at the sides, odd ones of cosines
+    body = k.equation.residual.as_coeff_Mul()[1]
+    by = dict(body.variable_count) if isinstance(body, sp.Derivative) else {}
+    field = body.expr if isinstance(body, sp.Derivative) else body
+    fits = getattr(declaration_of(field), "kind", "") == "field" and set(by) <= {k.coordinate} and int(by.get(k.coordinate, 0)) % 2 == parity
     if not fits:
-        right = "sci.eq(u, 0)" if want == 0 else f"sci.eq(u.diff({axis.name}), 0)"
+        right = "sci.eq(u, 0)" if parity == 0 else f"sci.eq(u.diff({axis.name}), 0)"
         raise ModelError(
             f"The condition {k.cited} does not fit {axis.method.name}, whose series has {right} built in. Use sci.Chebyshev({axis.n}) or "
             f"sci.FiniteDifference({axis.n}, order=4) along {axis.name}."

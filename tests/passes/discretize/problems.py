@@ -579,6 +579,12 @@ def schroedinger_free():
     return closed(sci.eq(sp.I * psi.diff(t), -psi.diff(p, 2)), exact, Fourier(12), {}, psi, p)
 
 
+@problem(1e-6)
+def complex_wave():
+    psi = sci.fields("psi", t, p, real=False)
+    return made(sci.System([sci.eq(psi.diff(t, 2), psi.diff(p, 2) - psi)]), {p: Fourier(12)}, {psi: exp(sp.I * (p - t))})
+
+
 @problem(1e-4, until=0.2)
 def schroedinger_in_a_box():
     psi = sci.fields("psi", t, x, real=False)
