@@ -143,7 +143,7 @@ def _contradicted(model: CompiledSystem, program: SteadyProgram, sizes: Any) -> 
     values = [float(v) for pair in sizes for v in pair]
     head = f"System '{model.system.name}': "
     if not np.isfinite(values).all():
-        return f"{head}The right side of an equation is NaN or infinite. Check parameters for a division by zero or a root or logarithm of a negative number."
+        return f"{head}The right side of an equation is NaN or infinite. Check it for a division by zero or a root or logarithm of a negative number."
     grid = model.reduced.grid
     cited = "; ".join(e.cited for e in (model.system if grid is None else grid.declared).equations)
     return (

@@ -78,7 +78,7 @@ def test_poisson_on_an_interval(field, right, close):
     close(rest[field], slope * points(33) + 1.5 * np.sin(np.pi * points(33)) / np.pi**2, atol=1e-5)
     assert rest.successful and rest[field].shape == (33,) and "SteadyState" in repr(rest)
     found = jax.grad(lambda v: sci.steady_state(poisson, params={"c": v})[field][16])(1.5)
-    close(found, (rest[field][16] - (0.5 if right.lhs == w else 0.5)) / 1.5, rtol=1e-6)
+    close(found, (rest[field][16] - 0.5) / 1.5, rtol=1e-6)
 
 
 def test_poisson_on_a_square(close):
@@ -103,7 +103,7 @@ def test_a_periodic_equation_is_solved_with_mean_zero_and_only_then(close):
     P, A = sci.fields("P", p), sci.parameters("A", 0.0)
     poisson = sci.discretize(sci.System([sci.eq(P.diff(p, 2), cos(p) + A)], name="ring"), {p: sci.Fourier(32)})
     close(sci.steady_state(poisson)[P], -np.cos(np.arange(32) * np.pi / 16), atol=1e-12)
-    with pytest.raises(SolveError, match="No field fulfils.*mean.*Subtract it"):
+    with pytest.raises(SolveError, match=r"No field fulfils.*mean.*Subtract it"):
         sci.steady_state(poisson, params={"A": 1.0})
     assert not sci.steady_state(poisson, params={"A": 1.0}, throw=False).successful
 
@@ -179,7 +179,7 @@ def test_a_reaction_and_diffusion(close):
 
 
 def test_a_constant_that_stays_open_is_told():
-    with pytest.raises(SolveError, match="singular.*along 'v'.*open by a constant"):
+    with pytest.raises(SolveError, match=r"singular.*along 'v'.*open by a constant"):
         sci.steady_state(reacting()[1])
 
 
