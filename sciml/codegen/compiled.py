@@ -33,7 +33,7 @@ from .lower import Tape, lower
 from .modal import Modal
 from .reach import structure_of
 from .sparsity import Sparsity, contents, sparsity_of
-from .structure import Structure
+from .structure import Band, Free, Structure
 from .values import as_function, filled, flattened, function_value, inlined, piece
 
 
@@ -523,7 +523,28 @@ class CompiledSystem:
             lines.append(f"lowering: {shapes} groups of equally shaped terms, as arrays")
         else:
             lines.append(f"lowering: {len(self._lowered.ops)} operations, each sub-expression once")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._explain_grid()])
+
+    def _explain_grid(self) -> list[str]:
+        """Of a discretised System: the grid, the linear part in modes, the structure of the Jacobian."""
+        if self.reduced.grid is None:
+            return []
+        lines = [f"grid: {a.name} by {a.method.name}, {a.n} points" for a in self.reduced.grid.axes.values()]
+        if self.modal is None:
+            lines.append("modes: none, no linear term with constant coefficients")
+        else:
+            shown = [f"{row}' = ({text(c)})*{column}" for (row, column), c in self.modal.modes.linear.items()]
+            lines.append("modes: the linear part is solved exactly by etdrk4, " + ", ".join(shown))
+        structure = self.structure
+        if isinstance(structure, Band):
+            round_ = ", going round" if structure.periodic else ""
+            lines.append(f"Jacobian: banded, {structure.lower} below and {structure.upper} above the diagonal{round_}")
+        elif isinstance(structure, Free):
+            by = ", preconditioned in modes" if structure.precondition is not None else ""
+            lines.append(f"Jacobian: never written down, products with vectors only{by}")
+        else:
+            lines.append(f"Jacobian: {self.layout.n_states} x {self.layout.n_states} numbers")
+        return lines
 
 
 def _outer_derivatives(expression: sp.Expr) -> list[sp.Derivative]:

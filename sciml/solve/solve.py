@@ -196,8 +196,8 @@ def _modes(model: CompiledSystem, adjoint: Any) -> Modes:
     modal = model.modal
     if modal is None:
         return Modes(
-            f"'etdrk4' solves a linear part that is diagonal in modes, and {name} has none: its linear terms need constant coefficients, "
-            'on axes discretised by sci.Fourier(n), sci.Sine(n) or sci.Cosine(n). Leave solver="auto", or change sci.discretize(system, {x: ...}).'
+            f"'etdrk4' solves a linear part that is diagonal in modes, and {name} has none: it needs fields with linear terms whose "
+            'coefficients are numbers or parameters, not fields k(x) or unknowns. Leave solver="auto"; sci.compile(system).explain() shows the terms.'
         )
     bounded = next((n for n, p in model.layout.states.items() if p.declaration is not None and p.declaration.bounds is not None), None)
     if bounded is not None:
@@ -214,7 +214,8 @@ def _modes(model: CompiledSystem, adjoint: Any) -> Modes:
 
 def _swings(model: CompiledSystem) -> bool:
     """Waves: blocks of modes take long to compile, and their fast modes are part of the solution."""
-    return any(f.order > 1 for f in model.reduced.grid.fields.values())
+    grid = model.reduced.grid
+    return grid is not None and any(f.order > 1 for f in grid.fields.values())
 
 
 _NONE: frozenset[str] = frozenset()

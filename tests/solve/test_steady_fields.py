@@ -134,7 +134,7 @@ def test_ends_that_conditions_determine_are_held(close):
     assert sci.compile(grid).stale.tolist() == [0, 32]
     rest = sci.steady_state(grid)
     close(rest[u], points(33) + np.sin(np.pi * points(33)) / np.pi**2, atol=1e-4)
-    close(rest[u.diff(t)][1:-1], np.zeros(31), atol=1e-9)
+    close(rest[u.diff(t)][1:-1], np.zeros(31), atol=1e-9 if not FLOAT32 else 1e-3)
 
 
 def test_an_end_with_a_rate_of_its_own_is_not_held(close):
