@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..codegen import compile
+from ..codegen import CompiledSystem, compile
 from ..errors import SolveError
-from ..system import text
+from ..system import name_of, text
 from .numbers import by_name
 from .solution import Solution
 from .steady_failure import failure, frozen_time, function_values, refuse_noise
@@ -33,6 +33,11 @@ def steady_state(
 
     Conserved totals (`sci.passes.conservation_laws`) keep their initial values, so that the steady state of a reaction network
     follows the amounts given.
+
+    A discretised System may be stationary from the start, without any time derivative (`sci.fields("u", x)`). Linear equations with
+    constant coefficients are then solved in modes, at once; a constant that they leave open, as in a periodic Poisson equation, is
+    such that the mean is 0, and a right side whose own mean is not 0 is refused. Above 400 unknowns the Jacobian of a discretised System
+    is not written down: it is a band, or GMRES with an inverse in modes takes its place.
 
     A pure function of all its numbers: `jit`, `vmap`, `grad` and `jvp` work on it. The derivatives, by parameters and
     by the initial values in the totals, are those of the implicit function theorem. The derivative by the guess is zero.
@@ -63,8 +68,8 @@ def steady_state(
     """
     model = compile(system)
     layout = model.layout
-    given_params, given_initial = by_name(params, layout.check_param), by_name(initial, layout.check_state)
-    given_guess = by_name(guess, layout.check_state)
+    given_params = by_name(params, layout.check_param)
+    given_initial, given_guess = (_starts(model, v) for v in (initial, guess))
     refuse_noise(model)
     when = frozen_time(model, time, "sci.steady_state(system, time=0.0)")
     if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
@@ -76,6 +81,13 @@ def steady_state(
     if throw and rest._concrete and rest._flat.ndim == 1 and not rest.successful:
         raise failure(rest)
     return rest
+
+
+def _starts(model: CompiledSystem, values: Any) -> dict[str, Any]:
+    """Values by name, each the start of a search. What formulas give is not searched for: a start for it does no harm."""
+    own = model.definitions if model.at_rest else {}
+    named = by_name(values, lambda key: name_of(key) if name_of(key) in own else model.layout.check_state(key))
+    return {n: v for n, v in named.items() if n in model.layout.states}
 
 
 @jax.tree_util.register_pytree_node_class
@@ -97,6 +109,9 @@ class SteadyState(Solution):
     @property
     def stats(self) -> dict[str, Any]:
         slow, steps = self._count("stiff"), self._count("steps")
+        if not self.model.layout.n_states:
+            why = "the equations are linear, and modes solve them without a search"
+            return {"steps": steps, "newton": steps, "pseudo_transient": slow, "solver": "modes", "adjoint": "direct", "reason": why}
         led = isinstance(slow, int) and slow > 0
         why = "Newton's method failed from the start, pseudo-transient continuation led it" if led else "Newton's method found it"
         return {

@@ -259,3 +259,14 @@ def test_a_batch(close):
     found = jax.jit(jax.vmap(lambda v: sci.steady_state(heated(LARGE + 101), params={"c": v})))(jnp.array([1.0, 1.5]))
     assert found["u"].shape == (2, LARGE + 101)
     close(found["u"][1], sci.steady_state(heated(LARGE + 101))["u"], rtol=1e-8, atol=1e-9)
+
+
+def test_a_formula_needs_no_start(close):
+    made = sci.System([sci.eq(w.diff(x, 2), -c)], boundary={s: sci.eq(w, 0) for s in (x.left, x.right)}, observed={"total": sci.integral(w, x)})
+    grid = sci.discretize(made, {x: FD(33)})
+    rest = sci.steady_state(grid, guess={"w": 1.0})
+    assert rest.stats["solver"] == "modes" and rest.to_pandas().shape == (1, 34)
+    totals = jax.jit(jax.vmap(lambda v: sci.steady_state(grid, params={"c": v})["total"]))(jnp.array([1.0, 3.0]))
+    close(totals, [1 / 12, 3 / 12], rtol=1e-2)
+    with pytest.raises(sci.errors.NameUnknown, match="'v'"):
+        sci.steady_state(grid, guess={"v": 1.0})

@@ -15,7 +15,7 @@ import sympy as sp
 from ...symbols import At, Coordinate, D, declaration_of, t
 from ...system import Equation, System
 from .arrays import INSIDE
-from .equations import _cuts, _with_ends
+from .equations import cuts_of, with_ends
 from .grid import Field, Grid
 from .modes import Modes, modes_of
 
@@ -42,11 +42,11 @@ def averaged_modes(system: System) -> Modes | None:
         arrays = grid.visitor(field.coordinates)
         if grid.frame_of(field.symbol, e.lhs, e.rhs) != field.coordinates:
             return None
-        value = arrays.visit(right if right is not None else e.lhs - e.rhs, INSIDE.on(cuts=_cuts(grid, field), target=field.name))
+        value = arrays.visit(right if right is not None else e.lhs - e.rhs, INSIDE.on(cuts=cuts_of(grid, field), target=field.name))
         if right is None and _defines(e, field):
             eliminated[field.array] = value
         else:
-            equations.append(Equation(field.array.diff(t), _with_ends(grid, arrays, field, value)))
+            equations.append(Equation(field.array.diff(t), with_ends(grid, arrays, field, value)))
     return modes_of(system.derive(equations=tuple(equations), eliminated=eliminated, grid=grid))
 
 

@@ -96,18 +96,18 @@ def _equation(grid: Grid, e: Equation, system: System) -> Equation:
         right = fluxes.combined(right, c) if isinstance(grid.axes[c.name], Cells) else right
     right = dealias.filtered(grid, field, right)
     arrays = grid.visitor(grid.frame_of(field.symbol, right))
-    value = arrays.visit(right, INSIDE.on(cuts=_cuts(grid, field), target=field.name))
-    return Equation(field.array.diff((t, field.order)), _on_field(grid, arrays, field, _with_ends(grid, arrays, field, value)), e.where)
+    value = arrays.visit(right, INSIDE.on(cuts=cuts_of(grid, field), target=field.name))
+    return Equation(field.array.diff((t, field.order)), _on_field(grid, arrays, field, with_ends(grid, arrays, field, value)), e.where)
 
 
-def _cuts(grid: Grid, field: Field) -> tuple[tuple[Coordinate, int, int], ...]:
+def cuts_of(grid: Grid, field: Field) -> tuple[tuple[Coordinate, int, int], ...]:
     return tuple((c, *grid.sides.cut(field.name, c.name)) for c in field.coordinates)
 
 
-def _with_ends(grid: Grid, arrays: Arrays, field: Field, value: sp.Expr) -> sp.Expr:
+def with_ends(grid: Grid, arrays: Arrays, field: Field, value: sp.Expr) -> sp.Expr:
     """Zero, or the rate that a condition gives, at the ends that do not follow the equation."""
     cuts = [(0, 0)] * arrays.rank
-    for c, left, right in _cuts(grid, field):
+    for c, left, right in cuts_of(grid, field):
         cuts[arrays.place(c)] = (left, right)
     if any(left or right for left, right in cuts):
         filled = node(Fill(tuple(grid.axes[c.name].n if c in field.coordinates else None for c in arrays.frame)), value)
@@ -151,8 +151,8 @@ def _algebraic(grid: Grid, field: Field, e: Equation) -> Equation:
             return Equation(field.array, _on_field(grid, arrays, field, _full(grid, arrays, field, arrays.visit(other, FULL))), e.where)
     residual = dealias.filtered(grid, field, e.lhs - e.rhs)
     arrays = grid.visitor(grid.frame_of(field.symbol, residual))
-    value = arrays.visit(residual, INSIDE.on(cuts=_cuts(grid, field), target=field.name))
-    inside = _with_ends(grid, arrays, field, value)
+    value = arrays.visit(residual, INSIDE.on(cuts=cuts_of(grid, field), target=field.name))
+    inside = with_ends(grid, arrays, field, value)
     solved = solved_in_modes(grid, field, inside) if arrays.frame == field.coordinates else None
     if solved is not None:
         return Equation(field.array, solved, e.where)

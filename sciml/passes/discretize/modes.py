@@ -18,7 +18,7 @@ import sympy as sp
 
 from ...symbols import Applied, Declaration, Quantity, declaration_of, distinct_nodes
 from ...system import System
-from .axes import Axis, Cells, ChebyshevNodes, FourierPoints, Nodes, SinePoints
+from .axes import Axis, Cells, FourierPoints, Nodes, SinePoints
 from .grid import Field, Grid
 from .nodes import Node, node
 from .operators import Around, Backward, Edge, Ends, Fill, Forward, Inner, Inverse, Matrix, Points, Stencil, Symbol, Waves, Zeros
@@ -464,6 +464,3 @@ def _order(e: sp.Expr) -> int:
 
 def _holds_modes(e: sp.Expr) -> bool:
     return any(getattr(declaration_of(n), "kind", "") == "modes" for n in distinct_nodes(e))
-
-
-__all__ = ["Basis", "ChebyshevNodes", "Modes", "modes_of", "term_matrix"]

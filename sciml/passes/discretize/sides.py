@@ -16,10 +16,10 @@ from sympy.solvers.solveset import NonlinearError
 
 from ...errors import CompileError, ModelError
 from ...symbols import Applied, At, Coordinate, D, Quantity, declaration_of, distinct_nodes, t
-from ...system import Equation, System, text
+from ...system import Equation, System
 from . import fluxes
-from .arrays import INSIDE, Arrays, as_at, coordinates_in
-from .axes import Axis, Cells, ChebyshevNodes, Nodes, SinePoints, edge
+from .arrays import INSIDE, Arrays, coordinates_in
+from .axes import Axis, Cells, Nodes, SinePoints, edge
 from .dealias import degree
 from .nodes import Node, node
 from .operators import Root
@@ -444,6 +444,3 @@ def _check_series(axis: SinePoints, k: Condition) -> None:
             f"The condition {k.cited} does not fit {axis.method.name}, whose series has {right} built in. Use sci.Chebyshev({axis.n}) or "
             f"sci.FiniteDifference({axis.n}, order=4) along {axis.name}."
         )
-
-
-__all__ = ["ChebyshevNodes", "Condition", "Sides", "as_at", "derivative_order", "text"]
