@@ -403,7 +403,7 @@ class CompiledSystem:
 
     def evaluator(self, expressions: list[sp.Expr]) -> Callable[[Point], list[Any]]:
         """A function that evaluates any expressions of unknowns, rates, parameters, data and time."""
-        tape = lower([self.known(e) for e in expressions], self.definitions)
+        tape = lower([self.known(e) for e in expressions], self.definitions, complex_values=True)
         return lambda point: tape.run(self._leaf(point))
 
     def known(self, expression: sp.Expr) -> sp.Expr:

@@ -67,21 +67,25 @@ def _of_one_kind(values: list[Any]) -> list[Any]:
     return [jnp.asarray(v, np.result_type(*types, np.complex64)) for v in values] if types else values
 
 
-def lower(expressions: Iterable[sp.Basic], definitions: Mapping[str, sp.Expr] | None = None) -> Tape:
-    """A tape for some expressions. `definitions` gives, by name, unknowns that stand for expressions."""
-    lowering = _Lowering(definitions or {})
+def lower(expressions: Iterable[sp.Basic], definitions: Mapping[str, sp.Expr] | None = None, complex_values: bool = False) -> Tape:
+    """A tape for some expressions. `definitions` gives, by name, unknowns that stand for expressions.
+
+    Values are real unless said otherwise: the imaginary unit then stands inside transforms of real fields only.
+    """
+    lowering = _Lowering(definitions or {}, complex_values)
     outputs = tuple(lowering.slot(e, None) for e in expressions)
     return Tape(lowering.constants, lowering.leaves, lowering.ops, outputs, lowering.size)
 
 
 class _Lowering:
-    def __init__(self, definitions: Mapping[str, sp.Expr]):
+    def __init__(self, definitions: Mapping[str, sp.Expr], complex_values: bool):
+        self._complex = complex_values
         self.constants: dict[Slot, complex] = {}
         self.leaves: dict[Leaf, Slot] = {}
         self.ops: list[Op] = []
         self.size = 0
         self._definitions = definitions
-        self._memo: dict[tuple[sp.Basic, Slot | None], Slot] = {}
+        self._memo: dict[tuple[sp.Basic, Slot | None, bool], Slot] = {}
         self._constant_slots: dict[tuple[type, complex], Slot] = {}
         self._emitted: dict[tuple, Slot] = {}
         self._risk: dict[sp.Basic, bool] = {}
@@ -117,7 +121,7 @@ class _Lowering:
         """Where the value of `node` will be. `mask` is the condition under which the value is used."""
         if mask is not None and not self._risky(node):
             mask = None
-        key = (node, mask)
+        key = (node, mask, self._complex)
         if key not in self._memo:
             self._memo[key] = self._visit(node, mask)
         return self._memo[key]
@@ -130,7 +134,7 @@ class _Lowering:
             return self._leaf("dummy", node.name)
         if isinstance(node, Node):
             return self._array(node, mask)
-        if node is sp.I:
+        if node is sp.I and self._complex:
             return self._constant(1j)
         number = _number(node)
         if number is not None:
@@ -178,7 +182,9 @@ class _Lowering:
             d = declaration_of(call)
             whole = self._emit(_call_per_point, self._leaf("function", d.name), *(self.slot(a, mask) for a in call.args))
             return self._emit(_PointOutput(d.payload["index"], d.payload["outputs"]), whole)
+        outside, self._complex = self._complex, self._complex or isinstance(o, operators.Backward)
         slots = [self.slot(a, mask) for a in node.operands]
+        self._complex = outside
         return self._emit(_Root(o) if isinstance(o, operators.Root) else Apply(o), *slots)
 
     def _sum(self, node: sp.Add, mask: Slot | None) -> Slot:

@@ -90,7 +90,7 @@ class Modal:
 
     @functools.cached_property
     def _symbol_tape(self) -> Tape:
-        return lower(list(self.modes.linear.values()))
+        return lower(list(self.modes.linear.values()), complex_values=True)
 
     def symbols(self, p: Any) -> tuple[Any, ...]:
         """L at flat parameters, for each group: (1, K), or (m, m, K) where unknowns are coupled."""
@@ -123,7 +123,7 @@ class Modal:
 
     @functools.cached_property
     def _rest_tape(self) -> Tape:
-        return lower([self.modes.rest[n] for n in self.names])
+        return lower([self.modes.rest[n] for n in self.names], complex_values=True)
 
     def rest(self, point: Any) -> Any:
         """What is left of dw/dt without L w; the state of the point is w."""

@@ -338,7 +338,7 @@ def test_a_link_is_written_through(path, tmp_path):
 def test_every_field_of_a_system_and_of_a_declaration_is_in_the_file():
     """A field that is added to a System or a Declaration must be added to the file too."""
     (fields,) = neural_system().__reduce__()[1]
-    assert set(fields) == {*store._TEXTS, *store._FLAGS, *store._TABLES, *store._PAIRS}
+    assert set(fields) == {*store._TEXTS, *store._FLAGS, *store._TABLES, *store._PAIRS, "boundary", "grid"}
     assert {f.name for f in dataclasses.fields(Declaration)} - {f.name for f in write.KEPT} == {"where"}
 
 

@@ -12,7 +12,7 @@ from sciml.solve import SOLVERS
 
 from .models import decay, forced, k, lotka_volterra, oscillator, t, x
 
-EXPLICIT_AND_IMPLICIT = [n for n, row in SOLVERS.items() if row.adaptive and row.levy_area is None]
+EXPLICIT_AND_IMPLICIT = [n for n, row in SOLVERS.items() if row.adaptive and row.levy_area is None and not row.modal]
 FIXED_ONLY = [n for n, row in SOLVERS.items() if not row.adaptive and n == "euler"]
 
 

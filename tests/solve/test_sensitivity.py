@@ -194,7 +194,7 @@ def test_second_derivatives_are_refused_with_the_way_to_have_them():
 
 
 def test_adjoints_that_a_solver_does_not_have():
-    with pytest.raises(SolveError, match=r'adjoint="discrete" is there for tsit5, rodas5p and rosenbrock23, not for .dopri5.'):
+    with pytest.raises(SolveError, match=r'adjoint="discrete" is there for tsit5, rodas5p, rosenbrock23 and etdrk4, not for .dopri5.'):
         sci.solve(decay(), t_span=(0, 1), solver="dopri5", adjoint="discrete")
 
 

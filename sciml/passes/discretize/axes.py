@@ -213,7 +213,7 @@ class Nodes(Axis):
         few = self._few
         ends = len(few) // 2
         weights = np.full(self.n, self.step)
-        known = w.integral_rows(few, self.order).sum(0)
+        known = w.integral_rows(few, self.order + 1).sum(0)
         weights[:ends], weights[self.n - ends :] = known[:ends], known[-ends:]
         return Total(axis, self.n, known if len(few) == self.n else weights)
 
@@ -225,11 +225,13 @@ class Nodes(Axis):
     def running(self, axis: int) -> list[Operator]:
         if self.periodic:
             raise ModelError(f"'{self.name}' is periodic: an integral up to {self.name} has no beginning there.")
-        rows, size = w.integral_rows(self._few, self.order), max(2, self.order)
-        ends, count = size // 2 - 1, len(self._few) - 1
-        inner = rows[ends, :size] if self.uniform else np.stack([rows[i, i - ends :][:size] for i in range(ends, count - ends)])
-        head, tail = rows[:ends, :size], rows[count - ends :, -size:]
-        return [Stencil(axis, self.n, 0, self.n - 1 - 2 * ends, inner, head, tail, name="areas"), Running(axis, self.n - 1, True)]
+        size = self.order + 1
+        rows = w.integral_rows(self._few, size)
+        first, count = size // 2 - 1, len(self._few) - 1
+        last = count - (size - size // 2 - 1)  # inner rows have whole windows
+        inner = rows[first, :size] if self.uniform else np.stack([rows[i, i - first :][:size] for i in range(first, last)])
+        rows_inside = self.n - 1 - first - (count - last)
+        return [Stencil(axis, self.n, 0, rows_inside, inner, rows[:first, :size], rows[last:, -size:], name="areas"), Running(axis, self.n - 1, True)]
 
 
 class ChebyshevNodes(Nodes):

@@ -101,6 +101,7 @@ def _equation(grid: Grid, e: Equation, system: System) -> Equation:
 
 
 def cuts_of(grid: Grid, field: Field) -> tuple[tuple[Coordinate, int, int], ...]:
+    """For each coordinate of a field, how many nodes at either end do not follow its equation."""
     return tuple((c, *grid.sides.cut(field.name, c.name)) for c in field.coordinates)
 
 

@@ -436,8 +436,10 @@ def _differentiates(rest: dict[str, sp.Expr], linear: dict[tuple[str, str], sp.E
     return any(_order(t) >= most > 1 for e in rest.values() for t in sp.Add.make_args(e) if _holds_modes(t))
 
 
-def _order(e: sp.Expr) -> int:
+def _order(e: Any) -> int:
     """How often an expression differentiates: wave numbers multiply, fields in a product are looked at one by one."""
+    if not isinstance(e, sp.Expr):  # a branch of a Piecewise
+        return _order(e.args[0]) if e.args else 0
     if isinstance(e, sp.Add):
         return max(map(_order, e.args))
     if isinstance(e, sp.Mul):
