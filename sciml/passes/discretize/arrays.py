@@ -366,7 +366,8 @@ class Arrays:
             raise CompileError(
                 f"The value at {c}.{end} is not on the grid of a {axis.series} series. Use sci.Chebyshev or sci.FiniteDifference along {c}."
             )
-        return node(axis.at(i, x), self.visit(f, FULL))
+        operator = axis.series_at(i, x, dealias.parity(self.grid, f, c) < 0) if isinstance(axis, SinePoints) else axis.at(i, x)
+        return node(operator, self.visit(f, FULL))
 
     def _integral(self, e: sp.Integral) -> sp.Expr:
         f = e.function
@@ -380,7 +381,8 @@ class Arrays:
             if abs(float(low) - axis.low) > 1e-12 * axis.length or not (high == c or abs(float(high) - axis.high) <= 1e-12 * axis.length):
                 raise CompileError(f"`{text(e)}`: integrals run over the whole of {c}, or from its low end to {c}: sci.integral(..., {c}, to={c}).")
             value = node(Fill(tuple(axis.n if k == i else None for k in range(self.rank))), value)
-            for operator in axis.running(i) if high == c else [axis.total(i)]:
+            whole = axis.series_total(i, dealias.parity(self.grid, f, c) < 0) if isinstance(axis, SinePoints) else axis.total(i)
+            for operator in axis.running(i) if high == c else [whole]:
                 value = node(operator, value)
         return value
 

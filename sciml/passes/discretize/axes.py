@@ -433,37 +433,32 @@ class SinePoints(Axis):
     def first(self) -> float:
         return self.low + self.step / 2
 
-    def _basis(self, x: np.ndarray) -> np.ndarray:
-        """The functions of the series at some places, (places, functions), those that the points see half as small."""
-        j = np.arange(1, self.n + 1)
-        return np.sin(np.pi * np.outer((x - self.low) / self.length, j)) * np.where(j == self.n, 0.5, 1.0)
+    def _from_coefficients(self, of_functions: np.ndarray, odd: bool) -> np.ndarray:
+        """A sum over the functions of a series as one over the points, whose sums are the coefficients."""
+        angle = np.pi * (self.points - self.low) / self.length
+        functions = np.sin(np.outer(angle, np.arange(1, self.n + 1))) if odd else np.cos(np.outer(angle, np.arange(self.n)))
+        half = np.ones(self.n)  # the points see the last sine, and the constant among the cosines, twice
+        half[-1 if odd else 0] = 0.5
+        return 2 / self.n * functions @ (half * of_functions)
 
-    def _from_coefficients(self, row: np.ndarray) -> np.ndarray:
-        """A sum over coefficients as one over the points: the coefficients are 2/n times sums over the points."""
-        j = np.arange(1, self.n + 1)
-        return 2 / self.n * np.sin(np.pi * np.outer((self.points - self.low) / self.length, j)) @ row
+    def series_at(self, axis: int, position: float, odd: bool) -> Operator:
+        """The value of a sine (odd) or cosine (even) series at a point."""
+        angle = np.pi * (position - self.low) / self.length
+        here = np.sin(angle * np.arange(1, self.n + 1)) if odd else np.cos(angle * np.arange(self.n))
+        return Total(axis, self.n, self._from_coefficients(here, odd))
 
-    def at(self, axis: int, position: float) -> Operator:
-        return Total(axis, self.n, self._from_coefficients(self._basis(np.array([position]))[0]))
-
-    def total(self, axis: int) -> Operator:
+    def series_total(self, axis: int, odd: bool) -> Operator:
+        """The integral of a series over the axis. Of cosines only the constant has one: the sum over the cells."""
+        if not odd:
+            return Total(axis, self.n, self.step)
         j = np.arange(1, self.n + 1)
-        areas = self.length / (np.pi * j) * (1 - np.cos(np.pi * j)) * np.where(j == self.n, 0.5, 1.0)
-        return Total(axis, self.n, self._from_coefficients(areas))
+        return Total(axis, self.n, self._from_coefficients(self.length / (np.pi * j) * (1 - np.cos(np.pi * j)), odd))
 
 
 class CosinePoints(SinePoints):
     """A cosine series on the centres of n cells."""
 
     series = "cosine"
-
-    def at(self, axis: int, position: float) -> Operator:
-        j = np.arange(self.n)
-        here = np.cos(np.pi * j * (position - self.low) / self.length) * np.where(j == 0, 0.5, 1.0)
-        return Total(axis, self.n, 2 / self.n * np.cos(np.pi * np.outer((self.points - self.low) / self.length, j)) @ here)
-
-    def total(self, axis: int) -> Operator:
-        return Total(axis, self.n, self.step)
 
 
 def axis_of(coordinate: Coordinate, method: Any) -> Axis:
