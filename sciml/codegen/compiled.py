@@ -34,7 +34,7 @@ from .modal import Modal
 from .reach import structure_of
 from .sparsity import Sparsity, contents, sparsity_of
 from .structure import Band, Free, Structure
-from .values import as_function, filled, flattened, function_value, inlined, piece
+from .values import as_function, filled, flattened, function_value, inlined, piece, side_by_side
 
 
 def compile(system: Any) -> "CompiledSystem":
@@ -472,12 +472,8 @@ class CompiledSystem:
         pieces = []
         for value, place in zip(values, places, strict=True):
             value = value if getattr(value, "dtype", None) == dtype else jnp.asarray(value, dtype)
-            pieces.append(value if not place.shape else jnp.broadcast_to(value, place.shape).reshape(-1))
-        if not pieces:  # every unknown is a definition
-            return jnp.zeros(0, dtype)
-        if self.layout.scalar:
-            return jnp.stack(pieces)
-        return jnp.concatenate([jnp.atleast_1d(v) for v in pieces])
+            pieces.append(jnp.broadcast_to(value, place.shape))
+        return side_by_side(pieces) if pieces else jnp.zeros(0, dtype)  # nothing where every unknown is a definition
 
     # -- for users ------------------------------------------------------------------
 

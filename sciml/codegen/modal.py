@@ -16,7 +16,7 @@ from .arrays import Apply
 from .lower import Tape, lower
 from .packing import Packing
 from .spread import divided
-from .values import piece
+from .values import piece, side_by_side
 
 if TYPE_CHECKING:
     from .compiled import CompiledSystem
@@ -67,8 +67,7 @@ class Modal:
 
     def from_modes(self, w: Any) -> Any:
         """The flat state of modes."""
-        parts = [jnp.reshape(a, -1) for a in self.unknowns(w).values()]
-        return jnp.concatenate(parts) if len(parts) > 1 else parts[0]
+        return side_by_side(list(self.unknowns(w).values()))
 
     def unknowns(self, w: Any) -> dict[str, Any]:
         """The arrays of all unknowns by name."""

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .values import side_by_side
+
 
 class Packing:
     """Where each array lies. `shapes` may hold () for numbers; in rows they are repeated in each."""
@@ -47,13 +49,13 @@ class Packing:
 
     def joined(self, values: Mapping[str, Any]) -> Any:
         """The vector of arrays."""
+        if not self.by_rows:
+            found = {n: jnp.broadcast_to(values[n], self.shapes[n]) for n in self.names}
+            return side_by_side([p for n, a in found.items() for p in ((jnp.real(a), jnp.imag(a)) if self.is_complex[n] else (a,))])
         parts = []
         for n in self.names:
             value = jnp.broadcast_to(values[n], self.shapes[n])
-            value = (
-                jnp.broadcast_to(value.reshape(-1, self._count(n)) if self.shapes[n] else value, (self.rows, self._count(n)))
-                if self.by_rows
-                else value.reshape(-1)
-            )
-            parts += [jnp.real(value), jnp.imag(value)] if self.is_complex[n] else [value]
-        return (jnp.concatenate(parts, axis=1 if self.by_rows else 0) if len(parts) > 1 else parts[0]).reshape(-1)
+            rows = value.reshape(-1, self._count(n)) if self.shapes[n] else value
+            rows = jnp.broadcast_to(rows, (self.rows, self._count(n)))
+            parts += [jnp.real(rows), jnp.imag(rows)] if self.is_complex[n] else [rows]
+        return jnp.concatenate(parts, axis=1).reshape(-1)
