@@ -67,7 +67,7 @@ def ours(law: str, closed: bool, flux: str) -> tuple[np.ndarray, np.ndarray]:
 
     pde_ours.here()
     problem = pde_ours.discretised("conserved", lambda sci: sci.FiniteVolume(N, flux=flux), law, closed)
-    sol = sci.solve(problem.model, t_span=(0.0, END), saveat=2)
+    sol = sci.solve(problem.model, t_span=(0.0, END), saveat=2, solver="tsit5")
     u = np.asarray(sol[problem.fields[0]])
     return u[0], u[-1]
 
@@ -81,6 +81,8 @@ def main() -> None:
             exact_start, end = start(), hand.end
             rows.append([law, where, "by hand, upwind", drift(exact_start, end), "-"])
             for flux in () if PEERS_ONLY else FLUXES:
+                if flux == "central" and closed and law == "Burgers":
+                    continue  # things pile up at the side: central fluxes cannot hold so steep a front
                 first, last = ours(law, closed, flux)
                 # the schemes differ by their errors in space: a figure that tells a wrong flux or a wrong side
                 rows.append([law, where, f"sciml {flux}", drift(first, last), float(np.max(np.abs(last - end)))])

@@ -199,7 +199,7 @@ class Engine:
             tables = (jnp.full_like(dtau, -1), none_yet, (jnp.zeros_like(span), jnp.zeros_like(y)))
         spectrum: Any = ()
         if self.both:
-            spectrum = (f0 / (1e-30 + _size(f0)) + jnp.asarray((-1.0) ** np.arange(n), dtype), zero)  # any direction will do
+            spectrum = (f0 / (1e-30 + _size(f0)) + jnp.where(jnp.arange(n) % 2 == 0, 1, -1).astype(dtype), zero)  # any direction will do
         return _Carry(
             tau=zero, y=y, f0=f0, dtau=dtau, rejected=jnp.asarray(False),
             status=status, steps=number, accepted=number, worst=number, stiff=stiff, stiff_steps=number, spectrum=spectrum,
@@ -223,7 +223,7 @@ class Engine:
             return self.problem.step(args)
         rtol, atol = self.problem.tolerances(args)
         scale = atol + rtol * jnp.abs(y)
-        mask = jnp.asarray(self.problem.differential, y.dtype)
+        mask = 1.0 if self.problem.differential.all() else jnp.asarray(self.problem.differential, y.dtype)
 
         def size(v: Any) -> Any:
             if self.exponential:

@@ -133,12 +133,17 @@ class Numbers:
         pieces, done = [], 0
         for first, last, value in sorted(at, key=lambda piece: piece[0]):
             if first > done:
-                pieces.append(jnp.asarray(template[done:first], dtype))
+                pieces.append(_constant(template[done:first]))
             pieces.append(jnp.asarray(value, dtype).reshape(-1))
             done = last
         if done < self.program.size:
-            pieces.append(jnp.asarray(template[done : self.program.size], dtype))
+            pieces.append(_constant(template[done : self.program.size]))
         return jnp.concatenate(pieces)
+
+
+def _constant(numbers: np.ndarray) -> Any:
+    """Numbers as part of a program; zeros by the thousand (a field that is computed) are not written down."""
+    return jnp.asarray(numbers) if numbers.any() else jnp.zeros(len(numbers), numbers.dtype)
 
 
 def _template(program: Program) -> np.ndarray:

@@ -87,6 +87,11 @@ def modes_of(system: System) -> Modes | None:
             else:
                 linear[name, column] = linear.get((name, column), sp.S.Zero) + coefficient
         rest.setdefault(name, sp.S.Zero)
+    for (a, b), c in list(linear.items()):
+        # A reaction that is linear in another unknown is not stiff; kept, it would make a block of every wave.
+        if a != b and not c.has(Node) and not linear.get((b, a), sp.S.Zero).has(Node):
+            rest[a] += c * symbols[b]
+            del linear[a, b]
     if not any(c.has(Node) for c in linear.values()):
         return None
     return Modes(bases, symbols, linear, rest, _differentiates(rest, linear))
