@@ -56,7 +56,7 @@ class Axis:
 
     def face_points(self, rank: int, axis: int) -> Operator:
         """The coordinate half-way between points."""
-        raise NotImplementedError(type(self).__name__)
+        raise ModelError(f"'{self.name}' has a series along it, and a series has no values half-way between its points.")
 
     def coordinates(self, rank: int, axis: int, shift: tuple[tuple[int, float], ...] = ()) -> Operator:
         """The coordinate as an array; `shift` moves entries off singular points."""
