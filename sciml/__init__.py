@@ -6,6 +6,7 @@ from .xla import raise_small_loop_threshold as _raise_small_loop_threshold
 
 _raise_small_loop_threshold()
 
+from . import nn as nn
 from .codegen import CompiledSystem as CompiledSystem
 from .codegen import compile as compile
 from .fit import FitResult as FitResult
