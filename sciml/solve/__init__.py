@@ -5,6 +5,7 @@ from .exponential_diffrax import ETDRK4
 from .implicit import implicit
 from .linearize import Linearization, linearize
 from .program import Options, Program
+from .regularize import ErrorEstimate, Stiffness
 from .rosenbrock import Rodas5P, Rosenbrock23
 from .solution import Solution
 from .solve import solve
@@ -16,6 +17,7 @@ __all__ = [
     "ADJOINTS",
     "ETDRK4",
     "SOLVERS",
+    "ErrorEstimate",
     "Linearization",
     "Options",
     "Program",
@@ -24,6 +26,7 @@ __all__ = [
     "Solution",
     "Status",
     "SteadyState",
+    "Stiffness",
     "ensemble",
     "implicit",
     "linearize",

@@ -29,6 +29,7 @@ from .exponential import Exponential
 from .jumps import around, between, starts_here
 from .linear import agree
 from .methods import Explicit, Rhs, Rosenbrock
+from .regularize import error_size
 from .status import OUTSIDE, UNRECORDED
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
@@ -52,6 +53,7 @@ class Problem(NamedTuple):
     bounds: tuple[np.ndarray, np.ndarray] | None
     jumps: Callable[[Any], Any] | None = None  # times in tau at which the rates may jump
     step: Callable[[Any], Any] | None = None  # a given length of all steps, in tau: a whole part of 1
+    sample: Callable[[Any], Any] | None = None  # the time in tau whose step is kept
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,6 +68,8 @@ class Setting:
     recorded: int  # steps that a derivative keeps the lengths of
     fixed: bool = False  # steps of a given length
     landing: bool = False  # and a whole number of them between two save times
+    summed: tuple[str, ...] = ()  # what is summed over the accepted steps, see `regularize`
+    sampled: tuple[str, ...] = ()  # what is asked of the one step that is kept
 
 
 class Outcome(NamedTuple):
@@ -80,6 +84,8 @@ class Outcome(NamedTuple):
     stiff_steps: Any
     tau: Any  # where it stopped
     y: Any
+    penalties: Any = ()  # the sums of `Setting.summed`
+    sample: Any = ()  # (tau, length, negative for the stiff method, state) of the step that was kept
 
 
 class Mesh(NamedTuple):
@@ -113,6 +119,8 @@ class _Carry(NamedTuple):
     rows: Any
     mesh: Any
     tables: Any  # of an exponential method: a length of step, the weights for it, and (length, N in the middle) of the step before
+    penalties: Any
+    sample: Any
 
 
 class Engine:
@@ -205,14 +213,15 @@ class Engine:
             status=status, steps=number, accepted=number, worst=number, stiff=stiff, stiff_steps=number, spectrum=spectrum,
             until=number, forced=number, evidence=number,
             patience=jnp.full((), PATIENCE, jnp.int32), ys=jnp.full((len(times), n), jnp.nan, dtype), saved=number,
-            rows=rows, mesh=mesh, tables=tables,
+            rows=rows, mesh=mesh, tables=tables, penalties=jnp.zeros(len(s.summed), dtype) if s.summed else (),
+            sample=(zero, dtau, y) if s.sampled else (),
         )  # fmt: skip
 
     def _outcome(self, c: _Carry) -> Outcome:
         full = (c.accepted >= self.setting.recorded) & bool(c.mesh)
         status = jnp.where((c.status == _OK) & (c.tau < 1), jnp.where(full, UNRECORDED, _MAX_STEPS), c.status)
         ys = c.ys if self.setting.saving == "times" else jnp.where(status == _OK, c.y, jnp.nan)[None]
-        return Outcome(ys, c.rows, status, c.steps, c.accepted, c.worst, c.stiff_steps, c.tau, c.y)
+        return Outcome(ys, c.rows, status, c.steps, c.accepted, c.worst, c.stiff_steps, c.tau, c.y, c.penalties, c.sample)
 
     def _first_step(self, args: Any, rhs: Any, t0: Any, y: Any, f0: Any, span: Any) -> Any:
         """Hairer, Norsett and Wanner I, II.4: from the sizes of y, y' and a difference quotient of y'.
@@ -266,7 +275,7 @@ class Engine:
         if self.exponential:
             weights = self._weights(rhs, c.tables, dtau, span)
             options = {"tables": weights, "before": c.tables[2]}
-        tried, jacobian = self.by(method, rhs, t0 + c.tau * span, c.y, dtau * span, c.f0, **options)
+        tried, jacobian = self.by(method, rhs, t0 + c.tau * span, c.y, dtau * span, c.f0, kinds=self.setting.summed, **options)
         norm, worst = self._error(args, c.y, tried)
         floor = 4 * jnp.finfo(c.y.dtype).eps * c.tau  # steps shorter than that do not advance the time
         mild = norm * self.problem.tolerances(args)[0] < MILD  # an error of a part of y, not of many times y
@@ -275,6 +284,7 @@ class Engine:
         c = c._replace(forced=c.forced + (forced & accepted).astype(jnp.int32))
         tau = jnp.where(last, limit, c.tau + dtau)
         c = self._save(args, method, c, accepted, tau, dtau, tried)
+        c = self._watched(args, method, c, accepted, tau, dtau, tried)
         if self.exponential:
             c = c._replace(tables=(dtau, weights, jax.tree.map(lambda new, old: jnp.where(accepted, new, old), jacobian, c.tables[2])))
         if self.both and method.stiff:
@@ -288,11 +298,40 @@ class Engine:
             return rhs
         return between(rhs, self.problem.jumps(args), tau, *self.problem.span(args))
 
-    def by(self, method: Any, rhs: Any, t: Any, y: Any, h: Any, f0: Any, **options: Any) -> tuple["Tried", Any]:
+    def by(self, method: Any, rhs: Any, t: Any, y: Any, h: Any, f0: Any, kinds: tuple[str, ...] = (), **options: Any) -> tuple["Tried", Any]:
         """A step of one method, and the Jacobian if it has one (of an exponential method, what the next step compares with)."""
         step = method.step(rhs, t, y, h, f0, fsal=self.both, **options)
         polynomial = step.polynomial() if self.polynomial else step.y1 if self.setting.landing else ()
-        return Tried(step.y1, step.error, f0 if step.f1 is None else step.f1, polynomial), step.jacobian
+        stiffness = step.stiffness() if "stiffness" in kinds else ()
+        return Tried(step.y1, step.error, f0 if step.f1 is None else step.f1, polynomial, stiffness), step.jacobian
+
+    def penalties(self, args: Any, kinds: tuple[str, ...], y: Any, h: Any, tried: "Tried") -> Any:
+        """What a step of length h adds to each kind of penalty."""
+
+        def one(kind: str) -> Any:
+            if kind == "stiffness":
+                return tried.stiffness
+            rtol, atol = jax.lax.stop_gradient(self.problem.tolerances(args))
+            if self.exponential:
+                ends = jax.lax.stop_gradient((y, tried.y1))
+                return h * self.exponential.norm(self.problem.rhs(args), tried.error, ends, rtol, atol)
+            return h * error_size(tried.error, y, tried.y1, rtol, atol)
+
+        return jnp.stack([one(kind) for kind in kinds])
+
+    def _watched(self, args: Any, method: Any, c: _Carry, accepted: Any, tau: Any, dtau: Any, tried: "Tried") -> _Carry:
+        """What penalties want to know of the step."""
+        s = self.setting
+        if s.summed:
+            more = self.penalties(args, s.summed, c.y, jnp.abs(dtau * self.problem.span(args)[1]), tried)
+            c = c._replace(penalties=jnp.where(accepted, c.penalties + more, c.penalties))
+        if s.sampled:
+            assert self.problem.sample is not None
+            time = self.problem.sample(args)
+            here = accepted & (c.tau <= time) & (time < tau)
+            new = (c.tau, -dtau if method.stiff else dtau, c.y)
+            c = c._replace(sample=jax.tree.map(lambda a, b: jnp.where(here, a, b), new, c.sample))
+        return c
 
     def _weights(self, rhs: Any, before: Any, dtau: Any, span: Any) -> Any:
         """The weights of an exponential method; computed only if the step has changed."""
@@ -504,6 +543,7 @@ class Tried(NamedTuple):
     error: Any
     f1: Any
     polynomial: Any
+    stiffness: Any = ()
 
 
 def as_one(make: Callable[[], Any], never: Any) -> Any:

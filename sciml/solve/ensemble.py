@@ -293,7 +293,7 @@ def _runner(program: Program, names: tuple[str, ...], chunk: int, devices: tuple
                 continue
             at = (program.p_at if name in program.model.layout.params else program.y_at) + place.offset
             buffer = jax.lax.dynamic_update_slice(buffer, jnp.asarray(value, buffer.dtype).reshape(-1), (at,))
-        out, dense = program.run(buffer, values, key)
+        out, dense, _ = program.run(buffer, values, key)
         return out, buffer, {name: values[name] for name in over if name in values}, dense
 
     def chunks(buffer: Any, values: Any, over: Any, keys: Any) -> Any:

@@ -291,7 +291,7 @@ def _third(before: Any, h: Any, start: Any, middle: Any, end: Any) -> Any:
 def _rms(group: Any) -> Any:
     """For each field of a group, (m, K) -> (m,)."""
     squares = group.real**2 + group.imag**2 if jnp.iscomplexobj(group) else group**2
-    return jnp.sqrt(jnp.mean(squares, axis=1))
+    return jnp.sqrt(jnp.mean(squares, axis=1) + jnp.finfo(squares.dtype).tiny)  # the derivative at 0 is 0
 
 
 ETD4 = Exponential()

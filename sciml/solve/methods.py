@@ -29,6 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .linear import Algebra
+from .regularize import quotient
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,13 +48,17 @@ class Rhs:
 
 
 class Step(NamedTuple):
-    """The new state, the error estimate, f at the new state and the Jacobian at the old one (None if not needed)."""
+    """The new state, the error estimate, f at the new state and the Jacobian at the old one (None if not needed).
+
+    `stiffness()` is the rate of the fastest motion that the step has met, by a quotient of differences.
+    """
 
     y1: Any
     error: Any
     f1: Any
     polynomial: Callable[[], Any]
     jacobian: Any
+    stiffness: Callable[[], Any] | None = None
 
 
 # -- explicit ------------------------------------------------------------------------------
@@ -76,7 +81,11 @@ class Explicit:
         def polynomial() -> Any:
             return jnp.stack([h * _combined(row, k) for row in self.interpolation])
 
-        return Step(last, h * _combined(self.error, k), k[-1], polynomial, None)
+        def stiffness() -> Any:
+            before = y + h * _combined(self.a[-2], k[: len(self.a[-2])])  # the argument of the stage before the last, at the same time
+            return quotient(k[-1] - k[-2], last - before)
+
+        return Step(last, h * _combined(self.error, k), k[-1], polynomial, None, stiffness)
 
     def _unrolled(self, rhs: Rhs, t: Any, y: Any, h: Any, f0: Any) -> tuple[list[Any], Any]:
         k, last = [f0], y
@@ -198,7 +207,10 @@ class Rosenbrock:
             p, q, r = (_rows(jnp.asarray(row, dtype), u) for row in b.dense)
             return jnp.stack([y1 - y + p, q - p, r - q, -r])
 
-        return Step(y1, _rows(jnp.asarray(b.e, dtype), u), f1 if fsal else None, polynomial, jacobian)
+        def stiffness() -> Any:
+            return quotient(jacobian @ (y1 - y), y1 - y)
+
+        return Step(y1, _rows(jnp.asarray(b.e, dtype), u), f1 if fsal else None, polynomial, jacobian, stiffness)
 
 
 def _rows(weights: Any, u: Any) -> Any:

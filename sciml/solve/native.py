@@ -1,5 +1,6 @@
 """What the engine needs of a compiled System: numbers from the packed buffer, structure from the symbols."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +11,25 @@ import numpy as np
 
 from ..codegen import divided, spread_over
 from .algebra import algebra_of, mass_of
-from .engine import Engine, Outcome, Problem, Setting
+from .engine import Engine, Problem, Setting
 from .exponential import Split
 from .krylov import FreeAlgebra
 from .methods import Rhs
-from .sensitivity import differentiable_run
 
 if TYPE_CHECKING:
     from .program import Program
 
 
-def native_run(program: "Program", static: Any) -> Callable[[Any], Outcome]:
-    """The solve as a function of (buffer, arrays of the networks); `static` is what the networks are besides arrays."""
-    return differentiable_run(engine_of(program, static))
+def _watching(program: "Program", setting: Setting) -> Setting:
+    """With what is summed over the steps, and what is asked of one of them."""
+    kinds = program.options.penalties
+    summed, sampled = (tuple(k for k, m in kinds if m == mode) for mode in ("global", "local"))
+    return dataclasses.replace(setting, summed=summed, sampled=sampled) if kinds else setting
+
+
+def _sample(args: Any) -> Any:
+    """The random time is the last number of the buffer."""
+    return args[0][-1]
 
 
 def engine_of(program: "Program", static: Any) -> Engine:
@@ -51,11 +58,12 @@ def engine_of(program: "Program", static: Any) -> Engine:
         differential=model.differential,
         bounds=program.bounds,
         jumps=_jumps(program),
+        sample=_sample,
     )
     assert program.choice.row.native is not None
     explicit, stiff = program.choice.row.native
     saving = {"even": "times"}.get(o.saving, o.saving)
-    return Engine(problem, Setting(explicit, stiff, saving, o.dense, o.max_steps, o.recorded))
+    return Engine(problem, _watching(program, Setting(explicit, stiff, saving, o.dense, o.max_steps, o.recorded)))
 
 
 def _divided_engine(program: "Program", static: Any) -> Engine:
@@ -117,11 +125,13 @@ def _modal_engine(program: "Program", static: Any) -> Engine:
         bounds=None,
         jumps=_jumps(program),
         step=(lambda args: program.equal_step(program.split(args[0]))) if o.fixed else None,
+        sample=_sample,
     )
     assert program.choice.row.native is not None
     saving = {"even": "times"}.get(o.saving, o.saving)
     landing = o.fixed and o.saving == "even" and not o.dense
-    return Engine(problem, Setting(program.choice.row.native[0], None, saving, o.dense, o.max_steps, o.recorded, o.fixed, landing))
+    setting = Setting(program.choice.row.native[0], None, saving, o.dense, o.max_steps, o.recorded, o.fixed, landing)
+    return Engine(problem, _watching(program, setting))
 
 
 def _jumps(program: "Program") -> Callable[[Any], Any] | None:

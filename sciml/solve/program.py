@@ -18,10 +18,13 @@ import lineax as lx
 import numpy as np
 
 from ..codegen import CompiledSystem, Packing, Point, divided, spread_over
-from .control import LandingSteps, Watched
+from .control import LandingSteps, Recording, Watched, kept_in
 from .engine import Steps
 from .exponential import ModalSteps
-from .native import bounds_of, engine_of, mode_size, native_run
+from .native import bounds_of, engine_of, mode_size
+from .one_step import penalties_of_step
+from .regularize import Asked, random_time
+from .sensitivity import differentiable_run, sampled_penalties
 from .solvers import Choice
 from .start import Start, consistent, misfit, projected, start_of
 from .status import NONFINITE, code_of
@@ -46,6 +49,12 @@ class Options:
     given_initial: frozenset[str]
     dtype: str
     mesh: Any = None  # of devices that fields are divided among
+    penalties: Asked = ()  # kinds and modes, see `regularize`
+
+    @property
+    def sampled(self) -> bool:
+        """Whether a random step is looked at."""
+        return any(mode == "local" for _, mode in self.penalties)
 
 
 def within(tau: Any) -> Any:
@@ -113,44 +122,69 @@ class Program:
             "atol": buffer[..., len(HEADER)] if o.n_atol == 1 else buffer[..., len(HEADER) : self.p_at],
             "p": buffer[..., self.p_at : self.y_at],
             "y0": buffer[..., self.y_at : self.times_at],
-            "times": buffer[..., self.times_at :],
+            "times": buffer[..., self.times_at : self.size],
         }
 
     # -- the function -------------------------------------------------------------
 
-    def run(self, buffer: Any, values: Mapping[str, Any], key: Any) -> tuple[Any, Any]:
-        """(packed solution, dense interpolation or None)."""
+    def run(self, buffer: Any, values: Mapping[str, Any], key: Any) -> tuple[Any, Any, Any]:
+        """(packed solution, dense interpolation or None, penalties or None)."""
         self.traces += 1  # runs when tracing only
         with spread_over(self.options.mesh):
             return self._run(buffer, values, key)
 
-    def _run(self, buffer: Any, values: Mapping[str, Any], key: Any) -> tuple[Any, Any]:
+    def _run(self, buffer: Any, values: Mapping[str, Any], key: Any) -> tuple[Any, Any, Any]:
         buffer, code = self._completed(jnp.asarray(buffer, self.options.dtype), values)
         given = self.split(buffer)
+        if self.options.sampled:
+            buffer = jnp.append(buffer, random_time(key, self.options.dtype))
         if self.native:
             return self._native(buffer, values, given, code)
         functions, static = eqx.partition(self.model.functions(values), eqx.is_array)
+        terms, args = self._terms(static, buffer, key), (buffer, functions)
         sol = dfx.diffeqsolve(
-            self._terms(static, buffer, key),
+            terms,
             self.choice.solver,
             t0=0.0,
             t1=1.0,
             dt0=self._first_step(given),
             y0=given["y0"],
             # The buffer whole, not its pieces: XLA's CPU executor hands pieces to other threads, at 40 us a call.
-            args=(buffer, functions),
+            args=args,
             saveat=self._saveat(given),
-            stepsize_controller=self._controller(given),
+            stepsize_controller=self._controller(given, buffer[-1]),
             adjoint=self.adjoint[1],
             max_steps=self.options.max_steps,
             throw=False,
         )
-        return self._packed(sol, given), sol.interpolation
+        return self._packed(sol, given), sol.interpolation, self._penalties(sol, terms, args)
 
-    def _native(self, buffer: Any, values: Any, given: dict[str, Any], code: Any) -> tuple[Any, Any]:
+    def _penalties(self, sol: Any, terms: Any, args: Any) -> Any:
+        """From what the controller kept of a solve by diffrax, in the order in which they were asked for."""
+        asked = self.options.penalties
+        if not asked:
+            return None
+        kept = kept_in(sol.controller_state)
+        kinds = tuple(kind for kind, mode in asked if mode == "local")
+        local = penalties_of_step(self, terms, args, kept.sample, kinds) if kinds else ()
+        values = [local[kinds.index(kind)] if mode == "local" else kept.total for kind, mode in asked]
+        return jnp.where(sol.result == dfx.RESULTS.successful, jnp.stack(values), jnp.nan)
+
+    def _native_penalties(self, engine: Any, args: Any, out: Any) -> Any:
+        """The same of a solve by the engine."""
+        asked, s = self.options.penalties, engine.setting
+        if not asked:
+            return None
+        local = sampled_penalties(engine, args, out.sample) if s.sampled else ()
+        values = [local[s.sampled.index(kind)] if mode == "local" else out.penalties[s.summed.index(kind)] for kind, mode in asked]
+        return jnp.where(out.status == 0, jnp.stack(values), jnp.nan)
+
+    def _native(self, buffer: Any, values: Any, given: dict[str, Any], code: Any) -> tuple[Any, Any, Any]:
         """The same by the engine of this package."""
         arrays, static = eqx.partition(self.model.functions(values), eqx.is_inexact_array)
-        out = native_run(self, static)((buffer, arrays))
+        engine = engine_of(self, static)
+        out = differentiable_run(engine)((buffer, arrays))
+        penalties = self._native_penalties(engine, (buffer, arrays), out)
         dtype, o = self.options.dtype, self.options
         ys, tau = out.ys, jnp.ones(1, dtype)
         if o.saving == "steps":
@@ -170,11 +204,12 @@ class Program:
         tail = (status, out.steps, out.accepted, out.steps - out.accepted, out.worst, out.stiff_steps)
         numbers = jnp.concatenate([times, jnp.stack([jnp.asarray(v, dtype) for v in tail])])
         if o.mesh is not None:  # fields stay where they are, divided among the devices
-            return numbers, ys
+            return numbers, ys, None
         packed = jnp.concatenate([ys.reshape(-1), numbers])
         if not o.dense:
-            return packed, None
-        return packed, Steps.of(out.rows) if self.modal is None else ModalSteps.of(out.rows, self.modal, given["p"], given["t1"] - given["t0"])
+            return packed, None, penalties
+        dense = Steps.of(out.rows) if self.modal is None else ModalSteps.of(out.rows, self.modal, given["p"], given["t1"] - given["t0"])
+        return packed, dense, penalties
 
     def unknowns(self, ys: Any) -> Any:
         """Rows of what the engine runs on, as rows of the unknowns; as arrays by name where they are divided among devices."""
@@ -312,14 +347,17 @@ class Program:
         """A given step for a method whose weights belong to one size: all of the solve is in equal steps."""
         return self._whole(jax.lax.stop_gradient(jnp.abs(given["dt"] / (given["t1"] - given["t0"]))))
 
-    def _controller(self, given: dict[str, Any]) -> Any:
+    def _controller(self, given: dict[str, Any], time: Any) -> Any:
         noisy, saving = self.model.noise.kind != "none", self.options.saving
         landing = jax.lax.stop_gradient(self.save_times(given)) if noisy and saving in ("times", "even") else None
         if self.options.fixed:
             return LandingSteps(landing) if saving == "times" and noisy else dfx.ConstantStepSize()
         rtol, atol = jax.lax.stop_gradient((given["rtol"], given["atol"]))
         read = None if self.backsolve else lambda args: (*self.tolerances(args[0]), args[0][1] - args[0][0])
-        watched = Watched(rtol, atol, self.choice.row.implicit, read)
+        watched: Any = Watched(rtol, atol, self.choice.row.implicit, read)
+        if self.options.penalties:
+            total = any(mode == "global" for _, mode in self.options.penalties)
+            watched = Recording(watched, jax.lax.stop_gradient(time) if self.options.sampled else None, total)
         return watched if landing is None else dfx.ClipStepSizeController(watched, step_ts=landing)
 
     def tolerances(self, buffer: Any) -> tuple[Any, Any]:
@@ -332,12 +370,12 @@ class Program:
         return within((given["times"] - given["t0"]) / (given["t1"] - given["t0"]))
 
     def _saveat(self, given: dict[str, Any]) -> dfx.SaveAt:
-        saving, dense = self.options.saving, self.options.dense
+        saving, options = self.options.saving, {"dense": self.options.dense, "controller_state": bool(self.options.penalties)}
         if saving == "end":
-            return dfx.SaveAt(t1=True, dense=dense)
+            return dfx.SaveAt(t1=True, **options)
         if saving == "steps":
-            return dfx.SaveAt(t0=True, steps=True, dense=dense)
-        return dfx.SaveAt(ts=self.save_times(given), dense=dense)
+            return dfx.SaveAt(t0=True, steps=True, **options)
+        return dfx.SaveAt(ts=self.save_times(given), **options)
 
     def _packed(self, sol: Any, given: dict[str, Any]) -> Any:
         """[states by time | times | status, steps, accepted, rejected]; what was not reached is NaN."""
@@ -356,7 +394,7 @@ class Program:
     @functools.cached_property
     def diagnosis(self) -> Any:
         """The same solve, keeping only where it stopped: (time, state). Used to explain a failure, never on the way."""
-        options = dataclasses.replace(self.options, saving="end", n_times=1, dense=False)
+        options = dataclasses.replace(self.options, saving="end", n_times=1, dense=False, penalties=())
         other = Program(self.model, self.choice, self.adjoint, options)
 
         def stopped(buffer: Any, values: Any, key: Any) -> Any:
@@ -366,7 +404,7 @@ class Program:
                 found = engine_of(other, static).run((whole[: self.times_at], arrays))
                 t, y = whole[0] + found.tau * (whole[1] - whole[0]), self.unknowns(found.y[None])[0]
             else:
-                out, _ = other.run(buffer[: self.times_at], values, key)
+                out, *_ = other.run(buffer[: self.times_at], values, key)
                 t, y = out[self.model.layout.n_states], out[: self.model.layout.n_states]
             return t, y, self.model.rates(self.point(whole, self.model.functions(values), t, y))
 

@@ -68,6 +68,35 @@ def _refuse_second(primals: Any, tangents: Any) -> Any:
 _first_order_only.defjvp(_refuse_second, symbolic_zeros=True)
 
 
+def step_of(engine: Engine, method: Any, tau: Any, dtau: Any, kinds: tuple[str, ...]) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+    """(state, (args, shared)) -> (next state, polynomial, what it adds to penalties) of an accepted step."""
+    options: dict[str, Any] = {"exact": True} if isinstance(method, Rosenbrock) else {}
+
+    def phi(y: Any, given: Any) -> tuple[Any, Any, Any]:
+        args, shared = given
+        if shared:
+            options["tables"] = shared
+        rhs, (t0, span) = engine.rhs_at(args, tau), engine.problem.span(args)
+        start, length = tau, dtau
+        if engine.problem.jumps is not None:
+            start, length = moving(engine.problem.jumps(args), tau, dtau)
+        t, h = t0 + start * span, length * span
+        f0 = y if method.stiff else rhs.f(t, y)
+        tried, _ = engine.by(method, rhs, t, y, h, f0, kinds=kinds, **options)
+        penalties = engine.penalties(args, kinds, y, jax.lax.stop_gradient(jnp.abs(h)), tried) if kinds else ()
+        return engine.bounded(tried.y1), tried.polynomial, penalties
+
+    return phi
+
+
+def sampled_penalties(engine: Engine, args: Any, sample: Any) -> Any:
+    """The penalties of one step that was kept, with derivatives through that step alone."""
+    tau, signed, y = jax.lax.stop_gradient(sample)
+    kinds, methods = engine.setting.sampled, engine.methods
+    makes = [lambda m=m: step_of(engine, m, tau, jnp.abs(signed), kinds)(y, (args, ()))[2] for m in methods]
+    return makes[0]() if len(makes) == 1 else jax.lax.cond(signed < 0, makes[1], makes[0])
+
+
 class _Sweeps:
     """The linear map from directions of `args` to what the solve gives, and its transpose."""
 
@@ -101,28 +130,14 @@ class _Sweeps:
         if s.dense or s.saving == "steps":
             poly = (jnp.zeros((s.max_steps, self.engine.poly_rows, n), dtype),) if s.dense else ()
             made["rows"] = (jnp.zeros((s.max_steps, 2), dtype), jnp.zeros((s.max_steps, n), dtype), *poly)
+        if s.summed:
+            made["penalties"] = jnp.zeros(len(s.summed), dtype)
         return made
 
     # -- one step as a function of what has derivatives --------------------------------
 
-    def _phi(self, method: Any, tau: Any, dtau: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
-        """(state, (args, shared)) -> (next state, polynomial) of an accepted step."""
-        options: dict[str, Any] = {"exact": True} if isinstance(method, Rosenbrock) else {}
-
-        def phi(y: Any, given: Any) -> tuple[Any, Any]:
-            args, shared = given
-            if shared:
-                options["tables"] = shared
-            rhs, (t0, span) = self.engine.rhs_at(args, tau), self.engine.problem.span(args)
-            start, length = tau, dtau
-            if self.engine.problem.jumps is not None:
-                start, length = moving(self.engine.problem.jumps(args), tau, dtau)
-            t, h = t0 + start * span, length * span
-            f0 = y if method.stiff else rhs.f(t, y)
-            tried, _ = self.engine.by(method, rhs, t, y, h, f0, **options)
-            return self.engine.bounded(tried.y1), tried.polynomial
-
-        return phi
+    def _phi(self, method: Any, tau: Any, dtau: Any) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+        return step_of(self.engine, method, tau, dtau, self.engine.setting.summed)
 
     def _value(self, tau: Any, dtau: Any) -> Callable[..., Any]:
         """(state, polynomial, save time, needed) -> the state at that time, which is in the step."""
@@ -165,7 +180,9 @@ class _Sweeps:
             def moved(method: Any) -> Any:
                 return jax.jvp(self._phi(method, tau, dtau), (y, given), (dy, dgiven))
 
-            (y1, poly), (dy1, dpoly) = self._by_method(signed, moved)
+            (y1, poly, _), (dy1, dpoly, more) = self._by_method(signed, moved)
+            if "penalties" in out:
+                out = {**out, "penalties": out["penalties"] + more}
             if "rows" in out:
                 rows = out["rows"]
                 new = (rows[0], rows[1].at[i].set(dy), *([rows[2].at[i].set(dpoly)] if len(rows) > 2 else []))
@@ -239,7 +256,7 @@ class _Sweeps:
             j, row, rows = carry
             signed = self.mesh.dtau[first + j]
             dtau = jnp.abs(signed)
-            y1, _ = self._by_method(signed, lambda method: self._phi(method, row[0], dtau)(row[1:], (self.args, self.shared)))
+            y1, *_ = self._by_method(signed, lambda method: self._phi(method, row[0], dtau)(row[1:], (self.args, self.shared)))
             row = jnp.concatenate([self._end(first + j, row[0], dtau)[None], y1])
             return j + 1, row, rows.at[j + 1].set(row)
 
@@ -252,7 +269,7 @@ class _Sweeps:
         dtau, engine = jnp.abs(signed), self.engine
 
         def pulled(method: Any) -> Any:
-            (_, poly), pull = jax.vjp(self._phi(method, tau, dtau), y, (self.args, self.shared))
+            (_, poly, _), pull = jax.vjp(self._phi(method, tau, dtau), y, (self.args, self.shared))
             poly_bar, y_bar = jax.tree.map(jnp.zeros_like, poly), jnp.zeros_like(y)
             rows = bars.get("rows")
             if rows is not None:
@@ -264,7 +281,7 @@ class _Sweeps:
                 after = tau + self.early * dtau
                 state = jax.lax.while_loop(lambda s: (s[0] >= 0) & ((times[jnp.maximum(s[0], 0)] > after) | (i == 0)), saved(poly), state)
             left, y_bar, poly_bar, new_times_bar, args_bar = state
-            from_step, (step_bar, shared_bar) = pull((l, poly_bar))
+            from_step, (step_bar, shared_bar) = pull((l, poly_bar, bars.get("penalties", ())))
             step_bar = jax.tree.map(jnp.add, step_bar, args_bar[0]) if args_bar else step_bar
             return left, y_bar + from_step, (step_bar, shared_bar), new_times_bar
 

@@ -44,17 +44,18 @@ class Solution:
         n_times: int | None,
         axes: tuple[str, ...] = (),
         zipped: tuple[str, ...] = (),
+        penalty: Any = None,
     ):
         self._out, self._buffer, self._values, self._dense = out, buffer, values, dense
-        self._program, self._n_times, self._axes, self._zipped = program, n_times, axes, zipped
+        self._program, self._n_times, self._axes, self._zipped, self._penalty = program, n_times, axes, zipped, penalty
         self._cache: dict[Any, Any] = {}
 
     def tree_flatten(self) -> tuple[tuple, tuple]:
-        return (self._out, self._buffer, self._values, self._dense), (self._program, self._n_times, self._axes, self._zipped)
+        return (self._out, self._buffer, self._values, self._dense, self._penalty), (self._program, self._n_times, self._axes, self._zipped)
 
     @classmethod
     def tree_unflatten(cls, aux: tuple, children: tuple) -> "Solution":
-        return cls(*children, *aux)
+        return cls(*children[:4], *aux, *children[4:])
 
     # -- pieces of the buffer -------------------------------------------------------
 
@@ -129,6 +130,13 @@ class Solution:
     def successful(self) -> Any:
         """True where the solve reached the end."""
         return self._tail("status") == 0
+
+    @property
+    def penalty(self) -> Any:
+        """What `regularize=` asked for, weighted and summed: a number (one per lane of a batch) to add to a loss. NaN if the solve failed."""
+        if self._penalty is None:
+            raise SolveError("There is no penalty: write sci.solve(..., regularize=sci.ErrorEstimate(0.1), key=key).")
+        return self._penalty
 
     @property
     def stats(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from .exponential import spread
 from .failure import failure
 from .numbers import Numbers, by_name, ends_of, has_nominal, is_traced
 from .program import TAIL, Options, Program
+from .regularize import Asked, asked, kinds_of, refuse_impossible, weighted
 from .solution import Solution
 from .solvers import Modes, adjoint_of, choose
 
@@ -35,6 +36,7 @@ def solve(
     dense: bool = False,
     max_steps: int | None = None,
     mesh: Any = None,
+    regularize: Any = None,
     throw: bool = True,
 ) -> Solution:
     """Solves a System over a span of time.
@@ -60,6 +62,8 @@ def solve(
             16384 for derivatives.
         mesh: `jax.make_mesh((8,), ("x",))`: the fields of a discretised System are divided among its devices along their first
             coordinate, whose name the mesh has. `sol[u]` is then an array that lives on all of them.
+        regularize: `sci.ErrorEstimate(weight)`, `sci.Stiffness(weight)` or a list of them: `sol.penalty` is then their weighted sum, to
+            be added to a loss. Those with mode="local" look at the step that contains a random time, and need `key=`.
         throw: raise if the solve fails. Inside a transformation nothing is raised: what was not reached is NaN.
 
     Returns:
@@ -76,12 +80,14 @@ def solve(
     >>> float(sci.solve(decay, t_span=(0, 2), saveat="end")[x][-1].round(3))
     0.368
     """
+    penalties = asked(regularize) if regularize is not None else ()
     ready = prepare(
         compile(system), t_span=t_span, params=params, initial=initial, saveat=saveat, key=key, solver=solver, rtol=rtol, atol=atol, dt=dt,
-        adjoint=adjoint, dense=dense, max_steps=max_steps, mesh=mesh,
+        adjoint=adjoint, dense=dense, max_steps=max_steps, mesh=mesh, penalties=kinds_of(penalties),
     )  # fmt: skip
-    out, interpolation = ready.program.jitted(ready.buffer, ready.values, key)
-    sol = Solution(out, ready.buffer, ready.values, interpolation, ready.program, ready.n_times)
+    out, interpolation, values = ready.program.jitted(ready.buffer, ready.values, key)
+    penalty = weighted(penalties, values) if penalties else None
+    sol = Solution(out, ready.buffer, ready.values, interpolation, ready.program, ready.n_times, penalty=penalty)
     if throw and out.ndim == 1 and not isinstance(out, jax.core.Tracer) and np.asarray(out)[-len(TAIL)] != 0:
         raise failure(sol, key)
     return sol
@@ -116,12 +122,13 @@ def prepare(
     dense: bool = False,
     max_steps: int | None = None,
     mesh: Any = None,
+    penalties: Asked = (),
 ) -> Prepared:
     """The options of `solve` checked, the program for them found or made, the numbers packed."""
     layout = model.layout
     given_params = by_name(params, layout.check_param)
     given_initial = by_name(initial, layout.check_state)
-    program = _program(model, given_params, given_initial, saveat, solver, adjoint, dense, dt, rtol, atol, max_steps, mesh)
+    program = _program(model, given_params, given_initial, saveat, solver, adjoint, dense, dt, rtol, atol, max_steps, mesh, penalties)
     start, end = ends_of(t_span)
     numbers = Numbers(program, start, end, rtol, atol, dt, saveat)
     buffer = numbers.packed(given_params, given_initial)
@@ -130,7 +137,7 @@ def prepare(
         _check_functions(model, given_params, start, end)
     else:
         values = {}
-    _check_key(model, key)
+    _check_key(program, key)
     return Prepared(program, buffer, values)
 
 
@@ -150,6 +157,7 @@ def _program(
     atol: Any,
     max_steps: int | None,
     mesh: Any = None,
+    penalties: Asked = (),
 ) -> Program:
     derived, derived_states = _derived(model)
     saving, n_times = _saving(saveat)
@@ -161,7 +169,22 @@ def _program(
     given_initial = frozenset(n for n in initial if n in settled) if settled else _NONE
     n_atol = model.layout.n_states if isinstance(atol, Mapping) or has_nominal(model) else 1
     dtype = "float64" if jax.config.jax_enable_x64 else "float32"  # type: ignore[attr-defined]
-    chosen = (solver, adjoint, saving, n_times, dense, fixed, toleranced and noisy, n_atol, max_steps, given_params, given_initial, dtype, mesh)
+    chosen = (
+        solver,
+        adjoint,
+        saving,
+        n_times,
+        dense,
+        fixed,
+        toleranced and noisy,
+        n_atol,
+        max_steps,
+        given_params,
+        given_initial,
+        dtype,
+        mesh,
+        penalties,
+    )
     try:
         found = model.programs.get(chosen)
     except TypeError:  # a solver instance that holds arrays is known by its identity
@@ -182,8 +205,11 @@ def _program(
             refuse_undividable(choice, adjoint)
         most = _MAX_STEPS_STORED if dense or saving == "steps" else _MAX_STEPS_DIFFRAX if choice.row.native is None else _MAX_STEPS
         steps = max_steps or most
-        options = Options(saving, n_times, dense, fixed, n_atol, steps, max_steps or min(steps, _RECORDED), given_params, given_initial, dtype, mesh)
-        found = model.programs[chosen] = Program(model, choice, adjoint_of(adjoint, choice, bool(implicit)), options)
+        recorded = max_steps or min(steps, _RECORDED)
+        options = Options(saving, n_times, dense, fixed, n_atol, steps, recorded, given_params, given_initial, dtype, mesh, penalties)
+        found = Program(model, choice, adjoint_of(adjoint, choice, bool(implicit)), options)
+        refuse_impossible(penalties, choice, found.backsolve, found.native, fixed, noisy, mesh)
+        model.programs[chosen] = found
         model.programs.setdefault("kept", []).append((solver, adjoint))  # an id() must not be used again
     return found
 
@@ -245,9 +271,11 @@ def _saving(saveat: Any) -> tuple[str, int]:
     return "times", shape[0]
 
 
-def _check_key(model: CompiledSystem, key: Any) -> None:
-    if key is None and model.noise.kind != "none":
+def _check_key(program: Program, key: Any) -> None:
+    if key is None and program.model.noise.kind != "none":
         raise SolveError("This System has white noise and needs a random key: write sci.solve(..., key=jax.random.key(0)).")
+    if key is None and program.options.sampled:
+        raise SolveError('A penalty with mode="local" looks at a random step and needs a random key: write sci.solve(..., key=jax.random.key(0)).')
 
 
 def _default_functions(model: CompiledSystem) -> dict[str, Any]:
