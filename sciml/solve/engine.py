@@ -198,7 +198,7 @@ class Engine:
             rows = (jnp.full((s.max_steps, 2), jnp.inf, dtype), jnp.zeros((s.max_steps, n), dtype), *poly)
         if recording:
             lengths = jax.lax.empty((s.recorded,), dtype)
-            mesh = Mesh(lengths, jnp.zeros((CHECKPOINTS + s.fixed, n + 1), dtype), jnp.ones((), jnp.int32), number)
+            mesh = Mesh(lengths, jnp.zeros((min(CHECKPOINTS, s.recorded) + s.fixed, n + 1), dtype), jnp.ones((), jnp.int32), number)
         dtau, stiff = self._first_step(args, rhs, t0, y, f0, span), jnp.asarray(self.setting.explicit is None)
         tables: Any = ()
         if self.exponential and not s.fixed:
