@@ -22,7 +22,7 @@ import sciml as sci
 from .common import table
 
 SEEDS, STEPS, BATCH, TOLERANCE = 5, 250, 128, 1e-9
-CANDIDATES = {"local": (0.3, 1.0, 3.0), "global": (0.01, 0.03, 0.1)}
+CANDIDATES = {"local": (0.1, 0.3, 1.0), "global": (0.03, 0.1, 0.3)}
 
 
 class Field(eqx.Module):

@@ -9,9 +9,11 @@ _raise_small_loop_threshold()
 from . import nn as nn
 from .codegen import CompiledSystem as CompiledSystem
 from .codegen import compile as compile
+from .fit import Discovery as Discovery
 from .fit import FitResult as FitResult
 from .fit import LogNormal as LogNormal
 from .fit import Normal as Normal
+from .fit import discover as discover
 from .fit import fit as fit
 from .io import load as load
 from .io import save as save
@@ -23,10 +25,12 @@ from .passes import Fourier as Fourier
 from .passes import Sine as Sine
 from .passes import discretize as discretize
 from .passes import manufacture as manufacture
+from .solve import ErrorEstimate as ErrorEstimate
 from .solve import Linearization as Linearization
 from .solve import Solution as Solution
 from .solve import Status as Status
 from .solve import SteadyState as SteadyState
+from .solve import Stiffness as Stiffness
 from .solve import ensemble as ensemble
 from .solve import implicit as implicit
 from .solve import linearize as linearize

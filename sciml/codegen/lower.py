@@ -185,7 +185,10 @@ class _Lowering:
         outside, self._complex = self._complex, self._complex or isinstance(o, operators.Backward)
         slots = [self.slot(a, mask) for a in node.operands]
         self._complex = outside
-        return self._emit(_Root(o) if isinstance(o, operators.Root) else Apply(o), *slots)
+        if isinstance(o, operators.Root):
+            made = _Root(o)
+            return self._emit(made, *(self._leaf("function", name) for name in made.functions), *slots)
+        return self._emit(Apply(o), *slots)
 
     def _sum(self, node: sp.Add, mask: Slot | None) -> Slot:
         """Positive terms first, then what is subtracted: x*y - b*z, not -b*z + x*y, which XLA runs slower."""
@@ -406,18 +409,31 @@ class _PointOutput:
 
 @dataclasses.dataclass(frozen=True)
 class _Root:
-    """`Root` with its residuals lowered."""
+    """`Root` with its residuals lowered. Networks, tables and data that they hold come before the operands."""
 
     operator: operators.Root
 
-    def __call__(self, *arrays: Any) -> Any:
-        return root(self.operator, self._residuals, *arrays)
+    @property
+    def functions(self) -> list[str]:
+        """Names of the functions in the residuals."""
+        return [name for kind, name in self._tape.leaves if kind == "function"]
 
-    def _residuals(self, unknowns: Any, operands: Any) -> list[Any]:
+    @functools.cached_property
+    def _tape(self) -> Tape:
         o = self.operator
         names = {s: sp.Dummy(s.name, real=True) for s in (*o.unknowns, *o.operands)}
-        given = dict(zip((names[s].name for s in (*o.unknowns, *o.operands)), (*unknowns, *operands), strict=True))
-        return lower([r.xreplace(names) for r in o.residuals]).run(lambda leaf: given[leaf[1]])
+        return lower([r.xreplace(names) for r in o.residuals])
+
+    def __call__(self, *values: Any) -> Any:
+        functions = dict(zip(self.functions, values, strict=False))
+        arrays = values[len(functions) :]
+
+        def residuals(unknowns: Any, operands: Any) -> list[Any]:
+            o = self.operator
+            given = dict(zip((s.name for s in (*o.unknowns, *o.operands)), (*unknowns, *operands), strict=True))
+            return self._tape.run(lambda leaf: functions[leaf[1]] if leaf[0] == "function" else given[leaf[1]])
+
+        return root(self.operator, residuals, *arrays)
 
 
 def _call_per_point(function: Callable[..., Any], *arguments: Any) -> Any:

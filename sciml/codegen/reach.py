@@ -39,8 +39,13 @@ class Reach:
 
 
 def structure_of(model: "CompiledSystem") -> Structure | None:
-    """The structure of the Jacobian of a discretised System; None where its pattern is small enough to be written down."""
+    """The structure of the Jacobian of a discretised System; None where its pattern is small enough to be written down.
+
+    Without a grid it is written down, unless a network takes many unknowns as an array: it holds all of them, so that nothing is gained.
+    """
     n = model.layout.n_states
+    if model.reduced.grid is None and n > _DENSE and any(map(_takes_arrays, model.noise.drift)):
+        return Free(None, False)
     coupled = any(e.of is not None and e.lhs != 0 for e in model.reduced.equations)  # rates in front of which a matrix stands
     if model.reduced.grid is None or n <= 12 or (coupled and n <= _DENSE):
         return None
@@ -49,6 +54,13 @@ def structure_of(model: "CompiledSystem") -> Structure | None:
     if band is not None:
         return band
     return None if n <= _DENSE else Free(_preconditioner(model), autonomous)
+
+
+def _takes_arrays(e: sp.Expr) -> bool:
+    """Whether a network in an expression has an argument that is an array of unknowns."""
+    return any(
+        getattr(declaration_of(g), "kind", "") == "neural" and any(getattr(declaration_of(a), "shape", ()) for a in g.args) for g in e.atoms(Applied)
+    )
 
 
 def _band(model: "CompiledSystem", autonomous: bool) -> Band | None:

@@ -7,9 +7,10 @@ import jax
 import numpy as np
 
 from ..codegen import CompiledSystem
-from ..errors import FitError
+from ..errors import FitError, nearest
 from ..optimize import FirstOrder, LevenbergMarquardt, method_of, repeat
 from ..system import System
+from .collocation import collocated
 from .noise import LogNormal, Normal
 from .problem import FitProblem
 from .result import FitResult
@@ -26,6 +27,8 @@ def fit(
     initial: Mapping[Any, Any] | None = None,
     t_span: Sequence[float] | None = None,
     method: Any = "auto",
+    start: str = "values",
+    weight_decay: float | Mapping[str, float] = 0.0,
     progress: bool = True,
     **options: Any,
 ) -> FitResult:
@@ -42,6 +45,10 @@ def fit(
         initial: the same for initial values.
         t_span: from the first to the last measurement if left out.
         method: "auto", "levenberg_marquardt", "first_order", an optax optimiser, or a method object.
+        start: where the method begins: "values", those declared or given; "collocation", a fit to the rates of smoothed
+            data first, which needs no solve and finds waves that a solve would miss. Every unknown must be measured then.
+        weight_decay: for the weights w of free neural terms, by name or one for all: weight_decay*|w|^2/2 is added to the
+            loss. With a noise of known sigma that is a normal prior of variance 1/weight_decay.
         progress: show a bar.
         options: for `sciml.solve`: solver, rtol, atol, max_steps, dt.
 
@@ -64,22 +71,31 @@ def fit(
     for word in ("saveat", "adjoint", "throw", "key", "dense"):
         if word in options:
             raise FitError(f"sci.fit sets {word} itself. Leave it out.")
-    problem = FitProblem(system, data, free, observe, noise, params, initial, t_span, options)
+    problem = FitProblem(system, data, free, observe, noise, params, initial, t_span, options, weight_decay)
     if isinstance(method, str) and method == "auto":
         method = FirstOrder() if problem.has_network else LevenbergMarquardt()
     method = method_of(method)
-    _refuse_hopeless_start(problem)
-    state, step, best = method.start(problem, problem.z0)
+    z = _start(problem, start, progress)
+    _refuse_hopeless_start(problem, z)
+    state, step, best = method.start(problem, z)
     outcome = repeat(step, state, method.max_steps, progress=progress, label=f"fitting {problem.model.system.name}")
     return FitResult(problem, outcome, best(outcome.state))
 
 
-def _refuse_hopeless_start(problem: FitProblem) -> None:
+def _start(problem: FitProblem, start: str, progress: bool) -> Any:
+    if start == "values":
+        return problem.z0
+    if start == "collocation":
+        return collocated(problem, progress)
+    raise FitError(f'start={start!r}: write "values" or "collocation". {nearest(str(start), ["values", "collocation"])}')
+
+
+def _refuse_hopeless_start(problem: FitProblem, z: Any) -> None:
     """A start at which the solve fails has no gradient to leave by."""
-    residuals = np.asarray(jax.jit(lambda z: problem.residuals(z, "forward"))(problem.z0))
+    residuals = np.asarray(jax.jit(lambda z: problem.weighted(problem.values(z), "forward"))(z))
     if not np.isfinite(residuals).all():
-        problem_solution = problem.solution(problem.start, saveat=2)
+        problem_solution = problem.solution(problem.values(z), saveat=2)
         raise FitError(
             f"The System cannot be solved over the data at the start values ({problem_solution.status}). "
-            "Give others: sci.fit(..., params={...}, initial={...})."
+            'Give others: sci.fit(..., params={...}, initial={...}), or let smoothed data find them: start="collocation".'
         )

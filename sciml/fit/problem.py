@@ -18,6 +18,8 @@ from .noise import LogNormal, Normal
 from .transform import Transform, transform_of
 
 Noise = Normal | LogNormal
+FAILED = 1e10
+"""Stands for a residual where the solve failed; its square is a number in single precision."""
 
 
 class FitProblem:
@@ -38,6 +40,7 @@ class FitProblem:
         initial: Mapping[Any, Any] | None,
         t_span: Sequence[float] | None,
         options: Mapping[str, Any],
+        weight_decay: float | Mapping[str, float] = 0.0,
     ):
         self.model = compile(system)
         if self.model.noise.kind != "none":
@@ -51,6 +54,7 @@ class FitProblem:
         self.fixed_initial = {layout.check_state(k): v for k, v in (initial or {}).items()}
         self.t_span = self._span(t_span)
         self.start, self.transforms = self._free(free)
+        self.weight_decay = _decays(weight_decay, [n for n in self.start["params"] if n in self.model.layout.functions])
         flat, self._unravel = ravel_pytree(self.start)
         self.z0 = self._to_free(self.start)
         self.size = int(flat.size)
@@ -151,13 +155,36 @@ class FitProblem:
         parts = [self.noise[n].residuals(predicted[n], jnp.asarray(self.data.values[n], predicted[n].dtype)) for n in self.data.names]
         return jnp.concatenate(parts)
 
+    def decayed(self, values: Mapping[str, Mapping[str, Any]]) -> Any:
+        """The weights of networks in units of their spread, which is 1/sqrt(weight_decay); empty without weight decay."""
+        parts = [float(np.sqrt(d)) * ravel_pytree(values["params"][n])[0] for n, d in self.weight_decay.items()]
+        return jnp.concatenate(parts) if parts else jnp.zeros(0, self.z0.dtype)
+
     def residuals(self, z: Any, adjoint: str = "checkpoint") -> Any:
-        """The residuals for the flat vector of an optimiser."""
-        return self.weighted(self.values(z), adjoint)
+        """The residuals for the flat vector of an optimiser, and what weight decay adds to them."""
+        values = self.values(z)
+        residuals = self.weighted(values, adjoint)
+        if adjoint == "forward":
+            # Where the solve fails, a method that compares sums of squares must see a bad point and not NaN.
+            residuals = jnp.where(jnp.isfinite(residuals), residuals, FAILED)
+        return jnp.concatenate([residuals, self.decayed(values)]) if self.weight_decay else residuals
 
     def loss(self, z: Any) -> Any:
         """Half the sum of squared residuals."""
         return 0.5 * jnp.sum(self.residuals(z) ** 2)
+
+
+def _decays(given: float | Mapping[str, float], networks: list[str]) -> dict[str, float]:
+    """The weight decay of each free network; those with none are left out."""
+    if not isinstance(given, Mapping):
+        given = dict.fromkeys(networks, given) if networks or given == 0 else {"": given}
+    for name, decay in given.items():
+        if name not in networks:
+            shown = f"'{name}' is no neural term that is free" if name else "no neural term is free"
+            raise FitError(f'weight_decay is for the weights of networks, and {shown}. Name it in free=, or leave weight_decay out: free=[..., "g"].')
+        if not (np.ndim(decay) == 0 and np.isfinite(decay) and decay >= 0):
+            raise FitError(f"weight_decay={decay} is not a number of at least 0. Write sci.fit(..., weight_decay=1.0).")
+    return {n: float(d) for n, d in given.items() if d > 0}
 
 
 def _observed(model: CompiledSystem, data: Observations, observe: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,8 +35,8 @@ class FitResult:
 
     @functools.cached_property
     def residuals(self) -> np.ndarray:
-        """Weighted residuals at the best values."""
-        return np.asarray(jax.jit(lambda z: self.problem.residuals(z, "forward"))(self.z))
+        """Weighted residuals at the best values, without what weight decay adds."""
+        return np.asarray(jax.jit(lambda z: self.problem.weighted(self.problem.values(z), "forward"))(self.z))
 
     @property
     def loss(self) -> float:
@@ -49,19 +49,34 @@ class FitResult:
 
     @functools.cached_property
     def sigma(self) -> dict[str, float]:
-        """The size of the noise of each series: as given, or estimated with n - p degrees of freedom."""
+        """The size of the noise of each series: as given, or estimated with n - p degrees of freedom.
+
+        With weight decay p is the effective number: the trace of the matrix that takes data to predictions.
+        """
         given = {n: m.sigma for n, m in self.problem.noise.items()}
         if all(s is not None for s in given.values()):
             return {n: float(s) for n, s in given.items()}  # type: ignore[arg-type]
-        freedom = max(self.residuals.size - self.problem.size, 1)
+        freedom = max(self.residuals.size - self._used, 1)
         return dict.fromkeys(given, float(np.sqrt((self.residuals**2).sum() / freedom)))
+
+    @property
+    def _used(self) -> float:
+        """How many numbers the data have determined."""
+        if not self.problem.weight_decay:
+            return self.problem.size
+        q, _ = np.linalg.qr(self._jacobian)
+        return float(np.sum(q[: self.residuals.size] ** 2))
 
     @functools.cached_property
     def _jacobian(self) -> np.ndarray:
-        """d residuals / d values, in the values' own units, by forward mode."""
+        """d residuals / d values, in the values' own units, by forward mode; below them the rows of weight decay."""
         flat, unravel = ravel_pytree(self._values)
-        jacobian = jax.jit(jax.jacfwd(lambda v: self.problem.weighted(unravel(v), "forward")))(flat)
-        return np.asarray(jacobian)
+        problem = self.problem
+
+        def both(v: Any) -> Any:
+            return jnp.concatenate([problem.weighted(unravel(v), "forward"), problem.decayed(unravel(v))])
+
+        return np.asarray(jax.jit(jax.jacfwd(both))(flat))
 
     @functools.cached_property
     def unidentified(self) -> list[str]:

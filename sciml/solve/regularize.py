@@ -139,6 +139,9 @@ def refuse_impossible(kinds: Asked, choice: Any, backsolve: bool, native: bool, 
     first = names[kinds[0][0]]
     if mesh is not None:
         raise SolveError(f"sci.{first} needs the steps of one device, and mesh= divides the fields among several. Leave out mesh=.")
+    if not choice.row.adaptive:
+        cure = 'solver="spark", rtol=1e-2' if noisy else 'solver="tsit5"'
+        raise SolveError(f"sci.{first} is made of the solver's error estimate, and '{choice.name}' has none. Write sci.solve(..., {cure}).")
     if fixed:
         cure = "give rtol= so that the step is adaptive" if noisy else "leave out dt="
         raise SolveError(f"sci.{first} looks at the steps that an error estimate has chosen, and here they have a given size: {cure}.")

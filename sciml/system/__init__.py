@@ -6,6 +6,7 @@ from .equation import Equation, as_equation, eq
 from .names import Names, name_of, rename
 from .structure import Aliases, Matching, find_aliases, highest_orders, match, occurrences
 from .system import System
+from .terms import same_function, unit_of_term, written_out
 from .units import UnitChecker
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "name_of",
     "occurrences",
     "rename",
+    "same_function",
     "text",
+    "unit_of_term",
     "with_units",
+    "written_out",
 ]

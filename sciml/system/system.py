@@ -15,6 +15,7 @@ from .display import latex, latex_name, text
 from .equation import Equation, as_equation
 from .names import Names, name_of, rename
 from .structure import highest_orders
+from .terms import written_out
 
 
 class System:
@@ -178,12 +179,22 @@ class System:
         return new
 
     def subs(self, *replacements: Any) -> "System":
-        """A new System with symbols replaced by expressions, as in SymPy: `system.subs(a, 2*b)` or `system.subs({a: 1})`."""
+        """A new System with symbols replaced by expressions, as in SymPy: `system.subs(a, 2*b)` or `system.subs({a: 1})`.
+
+        A neural function may be a key, applied to the symbols in which its replacement is written: with
+        `{g(x, y): k*x*y}` a term `g(x, 2*z)` becomes `k*x*2*z`, too.
+
+        Raises:
+            NameUnknown: a key that the System does not have.
+            ModelError: the name of a network with several outputs for a key.
+        """
         pairs = dict([replacements] if len(replacements) == 2 else replacements[0])
-        pairs = {self._symbol(k): sp.sympify(v, strict=True) for k, v in pairs.items()}
+        neural = {k: v for k, v in pairs.items() if self._is_neural(k)}
+        formulas = [(self._application(k), sp.sympify(v, strict=True)) for k, v in neural.items()]
+        plain = {self._symbol(k): sp.sympify(v, strict=True) for k, v in pairs.items() if k not in neural}
 
         def change(expression: Any) -> Any:
-            return expression.subs(pairs) if isinstance(expression, sp.Basic) else expression
+            return written_out(expression, formulas).subs(plain) if isinstance(expression, sp.Basic) else expression
 
         return self.replace(
             equations=[e.map(change) for e in self.equations],
@@ -191,6 +202,22 @@ class System:
             boundary={k: [e.map(change) for e in v] for k, v in self.boundary.items()},
             observed={k: change(v) for k, v in self.observed.items()},
         )
+
+    def _is_neural(self, key: Any) -> bool:
+        d = declaration_of(self.symbols.get(key) if isinstance(key, str) else key)
+        return d is not None and d.kind == "neural"
+
+    def _application(self, key: Any) -> Applied:
+        """A neural function with the arguments in which its replacement is written: as in the key, or as first in the System."""
+        known = declaration_of(self._symbol(key))
+        if isinstance(key, Applied):
+            return key
+        if known.payload["outputs"] > 1:
+            raise ModelError(
+                f"'{known.name}' gives {known.payload['outputs']} functions. Replace each by itself: "
+                f"{known.name}1, {known.name}2 = {known.name}(...); system.subs({{{known.name}1: ..., {known.name}2: ...}})."
+            )
+        return self.symbols[known.name]
 
     # -- names ----------------------------------------------------------------
 

@@ -241,6 +241,7 @@ BAD = [
     (dict(regularize=sci.ErrorEstimate(1.0, mode="global"), adjoint="backsolve"), 'Write mode="local", or adjoint="auto"'),
     (dict(regularize=sci.Stiffness(1.0, mode="global"), solver="dopri5"), "'dopri5'.*mode=\"local\""),
     (dict(regularize=sci.ErrorEstimate(1.0), key=KEY, dt=0.1), "leave out dt="),
+    (dict(regularize=sci.ErrorEstimate(1.0), key=KEY, dt=0.1, solver="euler"), "'euler' has none. Write sci.solve.*solver=\"tsit5\""),
 ]
 
 
@@ -253,8 +254,9 @@ def test_what_cannot_be(options, message):
 def test_noise_with_steps_of_one_size_has_no_estimate():
     u = sci.variables("u", initial=1.0)
     noisy = sci.System([sci.eq(u.diff(t), -u + sci.white_noise("xi"))])
-    with pytest.raises(SolveError, match="give rtol= so that the step is adaptive"):
-        sci.solve(noisy, t_span=(0, 1), key=KEY, regularize=sci.ErrorEstimate(1.0))
+    for solver, cure in (("auto", 'solver="spark", rtol=1e-2'), ("spark", "give rtol= so that the step is adaptive")):
+        with pytest.raises(SolveError, match=cure):
+            sci.solve(noisy, t_span=(0, 1), key=KEY, solver=solver, regularize=sci.ErrorEstimate(1.0))
 
 
 @pytest.mark.parametrize("make", [sci.ErrorEstimate, sci.Stiffness])

@@ -22,7 +22,7 @@ from .arrays import INSIDE, Arrays, coordinates_in
 from .axes import Axis, Cells, Nodes, SinePoints, edge
 from .dealias import degree
 from .nodes import Node, node
-from .operators import Root
+from .operators import PerPoint, Root
 
 if TYPE_CHECKING:
     from .grid import Field, Grid
@@ -382,12 +382,19 @@ class Sides:
             guesses += [node(edge(arrays.place(axis.coordinate), key[2], skip, [1.0]), inside)] * len(self.of[key])
         names: dict[sp.Expr, sp.Symbol] = {}
 
+        def name_of(e: sp.Expr) -> sp.Symbol:
+            return names.setdefault(e, sp.Symbol(f"given:{len(names)}", real=True))
+
         def plain(e: sp.Expr) -> sp.Expr:
             """With everything that does not hold an unknown under a name of its own."""
             if e in unknown or e.is_number:
                 return e
             if not e.has(*unknown) and (isinstance(e, Node | Applied | Quantity) or declaration_of(e) is not None):
-                return names.setdefault(e, sp.Symbol(f"given:{len(names)}", real=True))
+                return name_of(e)
+            if getattr(declaration_of(e), "kind", "") == "neural":
+                # Among the operands too, at the guess, or nothing would tell the System that it holds this network.
+                name_of(node(PerPoint(), e.xreplace(dict(zip(unknown, guesses, strict=True)))))
+                return node(PerPoint(), e.func(*map(plain, e.args)))
             return e.func(*map(plain, e.args)) if e.args else e
 
         residuals = tuple(plain(r) for _, r in rows)
