@@ -114,7 +114,7 @@ def loss(model: Any, batch: Any, key: Any) -> Any:
 def learn() -> None:
     moments = sci.nn.series(None, [v.T for v in load_classification("JapaneseVowels", split="train")[0]]).moments()
     train, (tests, labels) = vowels("train"), vowels("test", moments)
-    right = eqx.filter_jit(lambda model: jnp.mean(jnp.argmax(jax.vmap(model)(tests), axis=1) == labels))
+    right = eqx.filter_jit(lambda model, tests, labels: 100 * jnp.mean(jnp.argmax(jax.vmap(model)(tests), axis=1) == labels))
     found: dict[str, list[float]] = {}
     sizes = {}
     for name, (make, steps, rate) in LEARNERS.items():
@@ -122,15 +122,15 @@ def learn() -> None:
             key = jax.random.key(seed)
             optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(optax.cosine_decay_schedule(rate, steps), weight_decay=1e-2))
             model = sci.nn.fit(make(key), train, loss, batch=32, steps=steps, optimizer=optimizer, key=key, progress=False).model
-            found.setdefault(name, []).append(100 * float(right(model)))
+            found.setdefault(name, []).append(float(right(model, tests, labels)))
             if name.startswith("LTC"):
                 exact = model.with_step("tsit5", rtol=1e-3, atol=1e-3)
-                found.setdefault("the same LTC, tsit5 to 1e-3", []).append(100 * float(right(exact)))
+                found.setdefault("the same LTC, tsit5 to 1e-3", []).append(float(right(exact, tests, labels)))
         sizes[name] = sum(a.size for a in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
     best = np.median(found["LTC, dense, 32 neurons"])
     table(
         "JapaneseVowels, percent of the test series recognised, target within 2 points of LTC",
-        ["model", "trained numbers", "percent, median (range)", "points above LTC"],
+        ["model", "numbers in the model, masked ones included", "percent, median (range)", "points above LTC"],
         [[n, sizes.get(n, ""), spread(v), float(np.median(v) - best)] for n, v in found.items()],
     )
 

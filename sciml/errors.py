@@ -64,6 +64,7 @@ def nearest(name: str, options: Iterable[str]) -> str:
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _CHECKER = os.path.join("jaxtyping", "_decorator.py")  # stands between the frames when types are checked at run time
+_EQUINOX = os.sep + "equinox" + os.sep  # makes the modules that hold a System
 
 
 def caller() -> str:
@@ -71,7 +72,7 @@ def caller() -> str:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith((_PACKAGE, "<frozen", "<@beartype")) and not file.endswith(_CHECKER):
+        if not file.startswith((_PACKAGE, "<frozen", "<@beartype")) and not file.endswith(_CHECKER) and _EQUINOX not in file:
             return f"{file}:{frame.f_lineno}"
         frame = frame.f_back
     return ""

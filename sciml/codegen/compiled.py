@@ -144,7 +144,15 @@ class CompiledSystem:
         return found
 
     def _param_leaf(self, p: Any) -> Callable[[tuple[str, str]], Any]:
-        return lambda key: piece(p, self.layout.params[key[1]])
+        def leaf(key: tuple[str, str]) -> Any:
+            if key[0] == "function":
+                raise CompileError(
+                    f"'{key[1]}' stands in an initial value or in the value of a parameter, where only parameters and constants can. "
+                    "Give that value when you solve: sci.solve(system, ..., initial={...})."
+                )
+            return piece(p, self.layout.params[key[1]])
+
+        return leaf
 
     # -- functions of JAX ---------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """`discover`: a formula for a neural function, by sparse regression over a library of candidate terms."""
 
 import dataclasses
-import itertools
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,14 +9,18 @@ import jax
 import numpy as np
 import sympy as sp
 
-from ..errors import FitError, NameUnknown, nearest
+from ..errors import FitError
 from ..solve import Solution
-from ..symbols import Applied, declaration_of, distinct_nodes, parameters
-from ..system import System, name_of, same_function, text, unit_of_term, written_out
+from ..symbols import Applied, parameters
+from ..system import System, text, unit_of_term, written_out
 from .discovery import Discovery, Found
+from .library import candidates, fresh, neural_functions, prefix
 from .problem import FitProblem
 from .result import FitResult
 from .sparse import Regression, bags, chosen, collinear, of_each_size, thresholded
+
+WORSE = 1.5
+"""A formula that leaves residuals so many times larger than those of the network is doubtful."""
 
 
 def discover(
@@ -80,8 +84,8 @@ def discover(
       y' = g_1*x*y - y
     """
     _check_options(degree, threshold, ensemble, inclusion, tolerance)
-    solution = result.solution if isinstance(result, FitResult) else result
-    along = _Along(solution, _functions(_system_of(solution), term), degree, library)
+    solution, measured = (result.solution, result.problem.data.count) if isinstance(result, FitResult) else (result, None)
+    along = _Along(solution, neural_functions(_system_of(solution), term), degree, library, measured)
     problem = along.by_data(result.problem, result) if isinstance(result, FitResult) else along.by_values()
 
     def choose(one: Regression) -> tuple[int, ...]:
@@ -98,7 +102,8 @@ def discover(
     if ensemble and support:
         many = bags(problem, lambda _: support, ensemble, seed)[:, list(support)]
         coefficients, errors = np.median(many, axis=0), many.std(axis=0)
-    return along.discovery(support, coefficients, errors, share)
+    misfit = float(np.sqrt(problem.left([support])[0] / along.left)) if isinstance(result, FitResult) else None
+    return along.discovery(support, coefficients, errors, share, misfit)
 
 
 def _check_options(degree: int, threshold: float | None, ensemble: int, inclusion: float, tolerance: float) -> None:
@@ -131,32 +136,6 @@ def _system_of(solution: Any) -> System:
     return solution.system
 
 
-# -- the neural functions ------------------------------------------------------------
-
-
-def _functions(system: System, term: Any) -> dict[Applied, list[Applied]]:
-    """Each neural function that is meant, in the arguments its formula is written in, with all its applications."""
-    everywhere = [n for e in system._expressions() for n in distinct_nodes(e) if isinstance(n, Applied) and declaration_of(n).kind == "neural"]
-    everywhere = list(dict.fromkeys(everywhere))
-    found: dict[Applied, list[Applied]] = {}
-    for one in term if isinstance(term, tuple | list) else [term]:
-        name = _name(one)
-        same = [n for n in everywhere if declaration_of(n).name == name and (isinstance(one, str) or same_function(n, one))]
-        if not same:
-            names = [declaration_of(n).name for n in everywhere]
-            raise NameUnknown(f"System '{system.name}' has no neural function '{name}'. {nearest(name, dict.fromkeys(names))}")
-        for first in [one] if isinstance(one, Applied) else same:
-            if not any(same_function(first, known) for known in found):
-                found[first] = [n for n in same if same_function(n, first)]
-    return dict(sorted(found.items(), key=lambda item: (declaration_of(item[0]).name, declaration_of(item[0]).payload["index"])))
-
-
-def _name(one: Any) -> str:
-    if callable(one) and declaration_of(one) is None:  # what sci.neural(..., outputs=2) gives
-        raise FitError('The network has several outputs. Name it by its text, sci.discover(result, "g"), or by what it gave: g1, g2 = g(x, y).')
-    return name_of(one)
-
-
 # -- along the solution -------------------------------------------------------------------
 
 
@@ -171,9 +150,12 @@ class _Term:
 class _Along:
     """Functions and candidate terms along a solution. A function with several applications has the values of all, end to end."""
 
-    def __init__(self, solution: Solution, functions: dict[Applied, list[Applied]], degree: int, library: Iterable[Any] | None):
+    def __init__(self, solution: Solution, functions: dict[Applied, list[Applied]], degree: int, library: Iterable[Any] | None, measured: int | None):
         self.solution, self.functions = solution, functions
-        self.terms = [_Term(f, e) for f in functions for e in _candidates(solution.system, f, degree, library)]
+        self.left = np.nan  # sum of squared residuals with the networks; known from data only
+        self.terms = [_Term(f, e) for f in functions for e in candidates(solution.system, f, degree, library)]
+        if measured is not None and len(self.terms) + 1 >= measured:
+            raise FitError(f"The library has {len(self.terms)} terms, and only {measured} numbers were measured. Give a shorter one.")
         self.values = {f: np.concatenate([self._series(a) for a in applied]) for f, applied in functions.items()}
         self.columns = [self._column(term) for term in self.terms]
         self._refuse_collinear()
@@ -192,7 +174,7 @@ class _Along:
         return np.concatenate([self._series(written_out(a, [(term.function, term.expression)])) for a in self.functions[term.function]])
 
     def _refuse_collinear(self) -> None:
-        tolerance = 1e-7 if self.solution.t.dtype == np.float64 else 1e-5
+        tolerance = 1e-7 if self.solution.t.dtype == np.float64 else 2e-6
         for function in self.functions:
             own = [i for i, term in enumerate(self.terms) if term.function == function]
             group = collinear(np.stack([self.columns[i] for i in own], axis=1), tolerance)
@@ -227,6 +209,7 @@ class _Along:
             {**problem.fixed_params, **result.params}, {**problem.fixed_initial, **result.initial}, problem.t_span, problem.options,
         )  # fmt: skip
         residuals, jacobian = _linearized(mixed)
+        self.left = float(np.sum(residuals**2))
         at = {label: i for i, label in enumerate(mixed.labels)}
         own = [at[n] for n in extra]
         others = [i for i in range(jacobian.shape[1]) if i not in own]
@@ -234,9 +217,7 @@ class _Along:
 
     def _mixed(self, problem: FitProblem) -> tuple[dict[Applied, sp.Expr], list[Any]]:
         """(1 - s)*g + sum of c_i*term_i for each g, and the names [s, c_0, ...]: networks for zeros, formulas for s = 1."""
-        if len(self.terms) + 1 >= problem.data.count:
-            raise FitError(f"The library has {len(self.terms)} terms, and only {problem.data.count} numbers were measured. Give a shorter one.")
-        names = _fresh(self.solution.system, "discovered_", len(self.terms) + 1)
+        names = fresh(self.solution.system, "discovered_", len(self.terms) + 1)
         share, *weights = [parameters(n, 0.0, unit=u) for n, u in zip(names, [None, *self._units()], strict=True)]
         formulas = {
             f: (1 - share) * f + sum(w * t.expression for w, t in zip(weights, self.terms, strict=True) if t.function == f) for f in self.functions
@@ -246,7 +227,7 @@ class _Along:
     def _units(self) -> list[str | None]:
         return [unit_of_term(self.solution.system, t.function, t.expression) for t in self.terms]
 
-    def discovery(self, support: Sequence[int], coefficients: np.ndarray, errors: np.ndarray, share: np.ndarray) -> Discovery:
+    def discovery(self, support: Sequence[int], coefficients: np.ndarray, errors: np.ndarray, share: np.ndarray, misfit: float | None) -> Discovery:
         """The result, with a parameter for each term that is kept."""
         units = self._units()
         found, start = [], 0
@@ -258,7 +239,7 @@ class _Along:
                     f"terms, lower threshold= or inclusion=, or leave the function out: system.subs({{{text(function)}: 0}})."
                 )
             at = [support.index(i) for i in own]
-            names = _fresh(self.solution.system, _prefix(function), len(own), first=1)
+            names = fresh(self.solution.system, prefix(function), len(own), first=1)
             symbols = [parameters(n, float(coefficients[k]), unit=units[i]) for n, k, i in zip(names, at, own, strict=True)]
             fitted = sum(coefficients[k] * self.columns[i] for k, i in zip(at, own, strict=True))
             mine = [i for i, t in enumerate(self.terms) if t.function == function]
@@ -270,7 +251,13 @@ class _Along:
                 )
             )  # fmt: skip
             start += len(values)
-        return Discovery(found)
+        if misfit is not None and misfit > WORSE:
+            warnings.warn(
+                f"The formula leaves residuals {misfit:.3g} times as large as the network does: the library probably lacks a term. "
+                "Give more: sci.discover(..., degree=3), or library=[...].",
+                stacklevel=3,
+            )
+        return Discovery(found, misfit)
 
 
 def _linearized(problem: FitProblem) -> tuple[np.ndarray, np.ndarray]:
@@ -282,51 +269,6 @@ def _linearized(problem: FitProblem) -> tuple[np.ndarray, np.ndarray]:
 
     jacobian, found = jax.jit(jax.jacfwd(residuals, has_aux=True))(problem.z0)
     return np.asarray(found, float), np.asarray(jacobian, float)
-
-
-def _candidates(system: System, function: Applied, degree: int, library: Iterable[Any] | None) -> list[sp.Expr]:
-    """The candidate terms, checked."""
-    if library is None:
-        powers = itertools.chain.from_iterable(itertools.combinations_with_replacement(function.args, n) for n in range(degree + 1))
-        return [sp.Mul(*factors) for factors in powers]
-    terms = []
-    for given in library:
-        try:
-            term = sp.sympify(given, strict=True)
-        except sp.SympifyError:
-            raise FitError(f"The library holds {given!r}, which is not an expression. Write terms such as library=[1, x, x*y].") from None
-        _check_term(system, term)
-        if term not in terms:
-            terms.append(term)
-    if not terms:
-        raise FitError("The library is empty. Write terms such as library=[1, x, x*y].")
-    return terms
-
-
-def _check_term(system: System, term: sp.Expr) -> None:
-    for node in distinct_nodes(term):
-        d = declaration_of(node)
-        name = d.name if d is not None else getattr(node, "name", None) if isinstance(node, sp.Symbol) else None
-        if name is not None and name not in system.symbols and not (d is not None and d.kind in ("time", "function")):
-            raise NameUnknown(
-                f"The term `{text(term)}` of the library has '{name}', which System '{system.name}' does not. {nearest(name, system.symbols)}"
-            )
-        if name is not None and d is None:
-            raise NameUnknown(f"The term `{text(term)}` of the library has a bare symbol '{name}'. Use the declared one: system.symbols[\"{name}\"].")
-    if term.is_zero:
-        raise FitError("The library holds 0, which explains nothing. Leave it out.")
-
-
-def _fresh(system: System, prefix: str, count: int, first: int = 0) -> list[str]:
-    """Names that the System does not have yet."""
-    numbers = (i for i in itertools.count(first) if f"{prefix}{i}" not in system.symbols)
-    return [f"{prefix}{next(numbers)}" for _ in range(count)]
-
-
-def _prefix(function: Applied) -> str:
-    """g_ for g_1, g_2 ...; for a network of several outputs g1_, g2_."""
-    d = declaration_of(function)
-    return f"{d.name.replace('.', '_')}{d.payload['index'] + 1 if d.payload['outputs'] > 1 else ''}_"
 
 
 def _rms(values: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import sympy as sp
 
-from ..symbols import Applied, declaration_of
+from ..symbols import Applied
 from ..system import latex, text
 
 
@@ -34,9 +34,8 @@ class Found:
 
     @property
     def shown(self) -> str:
-        """The function by name; of a network with several outputs, with its number."""
-        d = declaration_of(self.function)
-        return text(self.function).replace(d.name, f"{d.name}{d.payload['index'] + 1}", 1) if d.payload["outputs"] > 1 else text(self.function)
+        """The function as text."""
+        return text(self.function)
 
     def __str__(self) -> str:
         parts = [f"{c:+.4g}" + ("" if term == 1 else f"*{_bracketed(term)}") for c, term in zip(self.coefficients, self.terms, strict=True)]
@@ -49,11 +48,12 @@ class Discovery(Mapping[Applied, sp.Expr]):
     Attributes:
         params: the coefficients by the name of their parameter, ready for `free=[*found.params]` and `params=found.params`.
         score: the share of the variance of the function along the solution that the formula explains; of the worst, if several.
+        misfit: the size of the residuals that the formula will leave, over that of the network's; None without data.
         functions: a `Found` for each function.
     """
 
-    def __init__(self, functions: list[Found]):
-        self.functions = functions
+    def __init__(self, functions: list[Found], misfit: float | None = None):
+        self.functions, self.misfit = functions, misfit
         self._formulas = {f.function: f.formula for f in functions}
         self.params = {p.name: float(c) for f in functions for p, c in zip(f.parameters, f.coefficients, strict=True)}
         self.score = min(f.score for f in functions)
@@ -87,7 +87,8 @@ class Discovery(Mapping[Applied, sp.Expr]):
             (line,) = ax.plot(f.times, f.values, lw=3, alpha=0.4, label=f"{f.shown}, network")
             ax.plot(f.times, f.fitted, "--", color=line.get_color(), label=str(f))
         ax.set_xlabel("t")
-        ax.legend(frameon=False)
+        ax.margins(y=0.05 + 0.15 * len(self.functions))
+        ax.legend(frameon=False, loc="upper right")
         return ax
 
     def __repr__(self) -> str:
@@ -96,7 +97,8 @@ class Discovery(Mapping[Applied, sp.Expr]):
 
     def latex(self) -> str:
         """The formulas as a LaTeX `aligned` block."""
-        return "\\begin{aligned}\n" + " \\\\\n".join(f"{latex(f)} &= {latex(e)}" for f, e in self._formulas.items()) + "\n\\end{aligned}"
+        rows = [f"{latex(f.function)} &= {latex(f.formula)}" for f in self.functions]
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"

@@ -18,8 +18,6 @@ from .noise import LogNormal, Normal
 from .transform import Transform, transform_of
 
 Noise = Normal | LogNormal
-FAILED = 1e10
-"""Stands for a residual where the solve failed; its square is a number in single precision."""
 
 
 class FitProblem:
@@ -164,9 +162,6 @@ class FitProblem:
         """The residuals for the flat vector of an optimiser, and what weight decay adds to them."""
         values = self.values(z)
         residuals = self.weighted(values, adjoint)
-        if adjoint == "forward":
-            # Where the solve fails, a method that compares sums of squares must see a bad point and not NaN.
-            residuals = jnp.where(jnp.isfinite(residuals), residuals, FAILED)
         return jnp.concatenate([residuals, self.decayed(values)]) if self.weight_decay else residuals
 
     def loss(self, z: Any) -> Any:

@@ -54,7 +54,7 @@ class Regression:
         design, target = self.design - q @ (q.T @ self.design), self.target - q @ (q.T @ self.target)
         norms = np.linalg.norm(design, axis=0)
         norms = np.where(norms > 1e-14 * np.linalg.norm(self.design, axis=0), norms, np.inf)  # a column that the others hold has coefficient 0
-        both = np.linalg.qr(np.column_stack([design / norms, target]), mode="r")
+        both: Any = np.linalg.qr(np.column_stack([design / norms, target]), mode="r")
         return both[:, :-1], both[:, -1], norms
 
     @functools.cached_property

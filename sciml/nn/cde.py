@@ -22,7 +22,7 @@ class NeuralCDE(eqx.Module):
     """A neural controlled differential equation, z' = F(z) X', where X is a path through the samples of a series.
 
     F(z) is a matrix, made by a network from the state. The state starts from the first sample, z = W X + b, and what is read from it,
-    at the end or at each sample, is linear. Samples may be irregular, of unequal number, and incomplete (see `sciml.nn.series`).
+    at the end or at each sample, is linear too. Samples may be irregular, of unequal number, and incomplete (see `sciml.nn.series`).
 
     The time t of the System runs through the knots of the path, 0, 1, 2, ..., whatever the times of the samples are: a solution does not
     depend on how fast the path is run through. The time of the samples is the first channel of X.
@@ -33,7 +33,8 @@ class NeuralCDE(eqx.Module):
         outputs: how many numbers are read from it.
         field: a callable pytree from (hidden,) to (hidden * path.width,), F row by row. If left out, an MLP with a tanh at its end, which
             keeps F bounded.
-        width: of the hidden layers of that MLP.
+        initial: a callable pytree from the first point of the path to (hidden,), the state at the start; linear if left out.
+        width: of the hidden layers of the MLP.
         depth: how many hidden layers it has.
         control: "hermite", "cubic", "linear" or "rectilinear" (see `sciml.nn.control_path`; the last one is online), or
             `sciml.nn.LogSignature(window)`, which takes one step for a window of samples.
@@ -59,7 +60,7 @@ class NeuralCDE(eqx.Module):
     >>> import jax, numpy as np, sciml as sci
     >>> layer = sci.nn.NeuralCDE(channels=2, hidden=8, outputs=3, width=16, key=jax.random.key(0))
     >>> times, values = np.array([0.0, 0.3, 1.2]), np.ones((3, 2))
-    >>> layer(times, values).shape, layer(times, values, saveat="all").shape
+    >>> layer(times, values).shape, layer(times, values, saveat="samples").shape
     ((3,), (3, 3))
     >>> print(layer.system)
     System 'neural_cde'
@@ -73,6 +74,7 @@ class NeuralCDE(eqx.Module):
     atol: Any
     channels: int = eqx.field(static=True)
     hidden: int = eqx.field(static=True)
+    points: int = eqx.field(static=True)  # numbers of a point of the path, before log-signatures
     control: Any = eqx.field(static=True)
     intensity: bool = eqx.field(static=True)
     integral: bool = eqx.field(static=True)
@@ -87,6 +89,7 @@ class NeuralCDE(eqx.Module):
         outputs: int,
         *,
         field: Any = None,
+        initial: Any = None,
         width: int = 64,
         depth: int = 1,
         control: Any = "hermite",
@@ -111,11 +114,14 @@ class NeuralCDE(eqx.Module):
         first, second, third = jax.random.split(key, 3)
         points = path_width(channels, True, intensity, integral)
         rates = control.width(points) if isinstance(control, LogSignature) else points
-        if field is None:
-            field = eqx.nn.MLP(hidden, hidden * rates, width, depth, jax.nn.softplus, jnp.tanh, key=second)
-        _check_field(field, hidden, rates)
-        self.initial = eqx.nn.Linear(points, hidden, key=first)
-        self.field = Field(field, hidden)
+        scale = 1.0
+        if field is None:  # divided by the root of the number of channels: their sum is then of the size of one
+            field, scale = eqx.nn.MLP(hidden, hidden * rates, width, depth, jax.nn.softplus, jnp.tanh, key=second), rates**-0.5
+        _check("field", field, hidden, hidden * rates, "hidden*path width")
+        self.initial = eqx.nn.Linear(points, hidden, key=first) if initial is None else initial
+        _check("initial", self.initial, points, hidden, "hidden")
+        self.points = points
+        self.field = Field(field, hidden, scale)
         self.readout = eqx.nn.Linear(hidden, outputs, key=third)
         self.system = _system(self.field, hidden, rates)
 
@@ -126,33 +132,37 @@ class NeuralCDE(eqx.Module):
             t: (N,) times, or a `Series`, which holds x and mask too.
             x: (N, channels) values.
             mask: (N,) or (N, channels), True where there is an observation.
-            saveat: "end", or "all" for each sample (for each window with `LogSignature`, and the start).
+            saveat: "end", or "samples" for each sample (with `LogSignature` for the start and the end of each window).
 
         Returns:
-            (outputs,), or (N, outputs) with saveat="all". Behind the last observation the last ones are repeated.
+            (outputs,), or (N, outputs) with saveat="samples". Behind the last observation the last ones are repeated.
 
         Raises:
             SolveError: a series that cannot be used.
         """
-        if saveat not in ("end", "all"):
-            raise SolveError(f'saveat={saveat!r}: write layer(t, x) for the end, or layer(t, x, saveat="all"). Other times: layer.solve(t, x, saveat=...).')
+        if saveat not in ("end", "samples"):
+            raise SolveError(
+                f'saveat={saveat!r}: write layer(t, x) for the end, or layer(t, x, saveat="samples"). Other times: layer.solve(t, x, saveat=...).'
+            )
         series = self._series(t, x, mask)
         if self.steps is None:
-            z = self.solve(series, saveat=saveat)["z"]
+            z = self.solve(series, saveat="end" if saveat == "end" else "knots")["z"]
         else:
             z = self._by_equal_steps(self.path(series), saveat)
         if saveat == "end":
             return self.readout(z[-1])
         return jax.vmap(self.readout)(z[::2] if self.control == "rectilinear" else z)
 
-    def solve(self, t: Any, x: Any = None, mask: Any = None, *, saveat: Any = "end", key: Any = None, regularize: Any = None, **options: Any) -> Solution:
+    def solve(
+        self, t: Any, x: Any = None, mask: Any = None, *, saveat: Any = "end", key: Any = None, regularize: Any = None, **options: Any
+    ) -> Solution:
         """The state along the path, from `sciml.solve`: `sol["z"]` has shape (times, hidden), and times count knots.
 
         Args:
             t: as for a call of the layer.
             x: as for a call of the layer.
             mask: as for a call of the layer.
-            saveat: "all" knots, or as in `sciml.solve`.
+            saveat: "knots", or as in `sciml.solve`.
             key: for a regulariser with mode="local".
             regularize: as in `sciml.solve`; the penalty is `sol.penalty`.
             options: further arguments of `sciml.solve`.
@@ -167,7 +177,7 @@ class NeuralCDE(eqx.Module):
             path = path.eased()
             own = {"rtol": self.rtol, "atol": self.atol}
         else:
-            _refuse_kinks(path, self.solver, self.steps)
+            _refuse_end_stages(self.solver, self.steps)
             own = {"dt": 1.0 / self.steps, "max_steps": self.steps * intervals + 1}
         if regularize is not None:
             options["regularize"] = regularize
@@ -176,7 +186,7 @@ class NeuralCDE(eqx.Module):
             t_span=(0.0, float(intervals)),
             params={"F": weights(self.field), "dX": weights(Rate(path.pieces))},
             initial={"z": start},
-            saveat=np.arange(intervals + 1.0) if isinstance(saveat, str) and saveat == "all" else saveat,
+            saveat=np.arange(intervals + 1.0) if isinstance(saveat, str) and saveat == "knots" else saveat,
             key=key,
             **{"solver": self.solver, **own, **options},
         )
@@ -195,12 +205,13 @@ class NeuralCDE(eqx.Module):
         return series
 
     def _start(self, path: ControlPath) -> Any:
-        return self.initial(path.pieces[0, 0, : self.initial.in_features])
+        return self.initial(path.pieces[0, 0, : self.points])
 
     def _by_equal_steps(self, path: ControlPath, saveat: str) -> Any:
         """States at the knots by a scan over the pieces: in a batch the matrix products of all series become one."""
         model, tableau = compiled(self.system, self.field), _tableau(self.solver, self.steps)
-        h = 1.0 / self.steps
+        steps = self.steps or 1
+        h = 1.0 / steps
 
         def along(z: Any, piece: Any) -> tuple[Any, Any]:
             params = {"F": weights(self.field), "dX": weights(Rate(piece[None]))}
@@ -211,9 +222,9 @@ class NeuralCDE(eqx.Module):
                     slopes.append(model.rhs(u + c * h, _moved(z, h, row, slopes), params))
                 return _moved(z, h, tableau.weights, slopes), None
 
-            ends = jnp.arange(self.steps, dtype=z.dtype) * h
-            z = step(z, ends[0])[0] if self.steps == 1 else jax.lax.scan(step, z, ends)[0]
-            return z, z if saveat == "all" else None
+            begins = jnp.arange(steps, dtype=z.dtype) * h
+            z = step(z, begins[0])[0] if steps == 1 else jax.lax.scan(step, z, begins)[0]
+            return z, z if saveat == "samples" else None
 
         start = jnp.asarray(self._start(path), float)
         end, between = jax.lax.scan(along, start, path.pieces)
@@ -221,13 +232,14 @@ class NeuralCDE(eqx.Module):
 
 
 class Field(eqx.Module):
-    """F(z) dX: the matrix that `net` makes of z, times the rate of the path; both come as one vector."""
+    """F(z) dX: the matrix that `net` makes of z (times a scale), by the rate of the path; z and the rate come as one vector."""
 
     net: Any
     hidden: int = eqx.field(static=True)
+    scale: float = eqx.field(static=True)
 
     def __call__(self, given: Any) -> Any:
-        return self.net(given[: self.hidden]).reshape(self.hidden, -1) @ given[self.hidden :]
+        return self.scale * (self.net(given[: self.hidden]).reshape(self.hidden, -1) @ given[self.hidden :])
 
 
 class Rate(eqx.Module):
@@ -265,7 +277,9 @@ class _Tableau(eqx.Module):
 def _tableau(solver: Any, steps: Any) -> _Tableau:
     """Stages of an explicit Runge-Kutta method, without those that only estimate its error."""
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-        raise ModelError(f"NeuralCDE: steps={steps!r}. Give a whole number of steps between two samples, or steps=None with a solver that chooses them.")
+        raise ModelError(
+            f"NeuralCDE: steps={steps!r}. Give a whole number of steps between two samples, or steps=None with a solver that chooses them."
+        )
     if isinstance(solver, str):
         if solver not in SOLVERS:
             raise ModelError(f"There is no solver '{solver}'. {nearest(solver, SOLVERS)}")
@@ -274,7 +288,9 @@ def _tableau(solver: Any, steps: Any) -> _Tableau:
         return _Tableau(((),), (1.0,), (0.0,))
     if not isinstance(solver, dfx.AbstractERK):
         word = type(solver).__name__ if solver is not None else "etdrk4"
-        raise ModelError(f'NeuralCDE: steps={steps} needs an explicit Runge-Kutta method, and {word} is none. Leave solver="ralston", or write steps=None.')
+        raise ModelError(
+            f'NeuralCDE: steps={steps} needs an explicit Runge-Kutta method, and {word} is none. Leave solver="ralston", or write steps=None.'
+        )
     own = solver.tableau
     rows = ((), *(tuple(float(a) for a in row) for row in own.a_lower))
     b, c = tuple(float(v) for v in own.b_sol), (0.0, *(float(v) for v in own.c))
@@ -289,23 +305,24 @@ def _moved(z: Any, h: float, row: tuple[float, ...], slopes: list[Any]) -> Any:
     return z
 
 
-def _refuse_kinks(path: ControlPath, solver: Any, steps: int) -> None:
-    """A stage at the end of a step would look at the rate behind the kink."""
-    if path.kinked and max(_tableau(solver, steps).nodes) >= 1:
+def _refuse_end_stages(solver: Any, steps: int) -> None:
+    """A stage at the end of a step would look at the rate behind the knot, which is another one."""
+    if max(_tableau(solver, steps).nodes) >= 1:
         raise SolveError(
-            f"layer.solve: the path has kinks at its knots, and the method {solver!r} looks at both ends of a step. "
-            'Make the layer with solver="ralston" or "midpoint", or with steps=None.'
+            f"layer.solve: the rate of a path jumps at its knots, and the method {solver!r} looks at both ends of a step. "
+            'Make the layer with solver="ralston" or "midpoint", or with steps=None. layer(t, x) itself knows both sides of a knot.'
         )
 
 
-def _check_field(field: Any, hidden: int, rates: int) -> None:
-    wanted = f"(hidden*path width,) = ({hidden}*{rates},) = ({hidden * rates},)"
-    cure = f"eqx.nn.MLP({hidden}, {hidden * rates}, 64, 1, final_activation=jnp.tanh, key=key)"
-    if not callable(field):
-        raise ModelError(f"NeuralCDE: field must be callable. Write for example field={cure}.")
+def _check(word: str, module: Any, taken: int, given: int, meaning: str) -> None:
+    """Refuses a module of other widths."""
+    cure = f"{word}=eqx.nn.MLP({taken}, {given}, 64, 1{', final_activation=jnp.tanh' if word == 'field' else ''}, key=key)"
+    if not callable(module):
+        raise ModelError(f"NeuralCDE: {word} must be callable. Write for example {cure}.")
     try:
-        shape = getattr(eqx.filter_eval_shape(field, jax.ShapeDtypeStruct((hidden,), _float())), "shape", None)
+        shape = getattr(eqx.filter_eval_shape(module, jax.ShapeDtypeStruct((taken,), _float())), "shape", None)
     except (TypeError, ValueError) as problem:
-        raise ModelError(f"NeuralCDE: the field does not take a vector of {hidden} numbers: {str(problem).splitlines()[0]} Write field={cure}.") from None
-    if shape != (hidden * rates,):
-        raise ModelError(f"NeuralCDE: the field gives shape {shape}, and needs to give {wanted}. Write for example field={cure}.")
+        first = str(problem).splitlines()[0]
+        raise ModelError(f"NeuralCDE: {word} does not take a vector of {taken} numbers: {first} Write for example {cure}.") from None
+    if shape != (given,):
+        raise ModelError(f"NeuralCDE: {word} gives shape {shape}, and needs to give ({meaning},) = ({given},). Write for example {cure}.")

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import ModelError, nearest
 from .liquid import check_saveat, start_state
-from .samples import Affine, column, readout, samples
+from .samples import Affine, checked_first, following, nothing, readout, rows
 from .series import Series, one_series
 from .wiring import Wiring, wired
 
@@ -77,7 +77,7 @@ class CfC(eqx.Module):
         key: Any,
     ):
         self.wiring = wiring = wired(units_or_wiring, inputs)
-        self.mode, self.first = mode, first
+        self.mode, self.first = mode, checked_first(first)
         if mode not in MODES:
             raise ModelError(f"There is no mode '{mode}'. {nearest(str(mode), MODES)}")
         width, depth = _backbone(wiring, backbone, depth)
@@ -127,14 +127,14 @@ class CfC(eqx.Module):
 
     def run(self, series: Series, start: Any) -> Any:
         """`states` without its checks."""
-        rows = samples(series, self.first)
 
-        def body(v: Any, row: Any) -> Any:
-            elapsed, present, inputs = row
-            v = jnp.where(present, self.update(v, inputs, elapsed), v)
-            return v, v
+        def body(carry: Any, row: Any) -> Any:
+            v, last = carry
+            last, sample = following(last, row, self.first)
+            v = jnp.where(sample.present, self.update(v, self.enter(sample.x), sample.elapsed), v)
+            return (v, last), v
 
-        return jax.lax.scan(body, start, (rows.elapsed, rows.present, column(self.enter, rows.x)))[1]
+        return jax.lax.scan(body, (start, nothing(self.wiring.inputs)), rows(series))[1]
 
     def update(self, v: Any, inputs: Any, elapsed: Any) -> Any:
         """The state a time `elapsed` later.

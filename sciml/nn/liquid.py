@@ -23,7 +23,7 @@ from ..symbols import constants, dot, neural, parameters, t, variables
 from ..system import System, eq
 from .linear_steps import STEPS, split
 from .module import compiled, weights
-from .samples import Affine, column, readout, samples
+from .samples import Affine, checked_first, following, nothing, readout, rows
 from .series import Series, one_series
 from .wiring import Wiring, wired
 
@@ -148,7 +148,7 @@ class LTC(eqx.Module):
     ):
         self.wiring = wiring = wired(units_or_wiring, inputs)
         _check_step(step, unfolds, rtol, atol)
-        self.step, self.unfolds, self.first, self.rtol, self.atol, self.max_steps = step, unfolds, first, rtol, atol, max_steps
+        self.step, self.unfolds, self.first, self.rtol, self.atol, self.max_steps = step, unfolds, checked_first(first), rtol, atol, max_steps
         keys = jax.random.split(key, 4)
         n = wiring.units
         self.recurrent = Conductances.random(wiring.recurrent.T != 0, keys[0])
@@ -239,17 +239,18 @@ class LTC(eqx.Module):
 
     def run(self, series: Series, start: Any, regularize: Any, key: Any) -> Run:
         """`solve` without its checks."""
-        rows = samples(series, self.first)
-        keys = None if key is None else jax.random.split(key, rows.elapsed.shape[0])
+        keys = None if key is None else jax.random.split(key, series.t.shape[0])
         advance = self._unfolded() if _is_special(self.step) else self._solved(regularize)
 
-        def body(v: Any, row: Any) -> Any:
-            elapsed, present, inputs, key = row
-            end, evaluations, penalty = advance(v, inputs, elapsed, key)
-            v = jnp.where(present, end, v)
-            return v, (v, jnp.where(present, evaluations, 0), jnp.where(present, penalty, 0))
+        def body(carry: Any, row: Any) -> Any:
+            v, last = carry
+            row, key = row
+            last, sample = following(last, row, self.first)
+            end, evaluations, penalty = advance(v, self.enter(sample.x), sample.elapsed, key)
+            v = jnp.where(sample.present, end, v)
+            return (v, last), (v, jnp.where(sample.present, evaluations, 0), jnp.where(sample.present, penalty, 0))
 
-        states, evaluations, penalties = jax.lax.scan(body, start, (rows.elapsed, rows.present, column(self.enter, rows.x), keys))[1]
+        _, (states, evaluations, penalties) = jax.lax.scan(body, (start, nothing(self.wiring.inputs)), (rows(series), keys))
         outputs = jax.vmap(self.leave)(states[:, -self.wiring.outputs :])
         return Run(states, outputs, jnp.sum(evaluations), jnp.sum(penalties))
 
@@ -264,8 +265,7 @@ class LTC(eqx.Module):
         def crossed(v: Any, inputs: Any, elapsed: Any) -> Any:
             terms = lambda v: tuple(evaluate(Point(elapsed, {"v": v}, {**params, "I": inputs}, functions)))  # noqa: E731
             once = lambda v, _: (move(terms, v, elapsed / self.unfolds), None)  # noqa: E731
-            # Unrolled, so that XLA computes the conductances of the inputs, which stand still, once for several steps.
-            return jax.lax.scan(once, v, None, length=self.unfolds, unroll=min(self.unfolds, 6))[0]
+            return jax.lax.scan(once, v, None, length=self.unfolds)[0]
 
         # A derivative computes the conductances again: to write all of them down and read them back takes several times as long.
         cheap = jax.checkpoint(crossed, prevent_cse=False)

@@ -122,67 +122,96 @@ class _Point(NamedTuple):
 
 @eqx.filter_jit
 def _interior(Q: Any, q: Any, A: Any, b: Any, G: Any, h: Any, max_steps: int) -> tuple[_Point, Any]:
-    """The optimum, and how far from it the conditions are, relative to their terms (Mehrotra's predictor and corrector)."""
-    n, p = q.size, b.size
-    dtype = q.dtype
-    eps = float(jnp.finfo(dtype).eps)
-
-    def system(weight: Any) -> Any:
-        """The matrix that is left when slack and lam are eliminated."""
-        least = eps * jnp.max(jnp.abs(Q))  # A with dependent rows, and a Q that is not definite, give a large answer and not NaN
-        upper = Q + G.T @ (weight[:, None] * G) + least * jnp.eye(n, dtype=dtype)
-        return jax.scipy.linalg.lu_factor(jnp.block([[upper, A.T], [A, -least * jnp.eye(p, dtype=dtype)]]))
-
-    def solve(factors: Any, top: Any, bottom: Any) -> tuple[Any, Any]:
-        found = jax.scipy.linalg.lu_solve(factors, jnp.concatenate([top, bottom]))
-        return found[:n], found[n:]
-
-    def errors(point: _Point) -> tuple[Any, Any, Any]:
-        x, nu, lam, slack = point
-        return Q @ x + q + A.T @ nu + G.T @ lam, A @ x - b, G @ x + slack - h
-
-    def left(point: _Point) -> Any:
-        scales = (_most(Q @ point.x) + _most(q), _most(b) + _most(point.x), _most(h) + _most(point.x))
-        parts = [_most(error) / (1 + scale) for error, scale in zip(errors(point), scales, strict=True)]
-        return jnp.max(jnp.stack([*parts, _most(point.slack * point.lam) / (1 + _most(point.lam))]))
-
-    def direction(point: _Point, factors: Any, product: Any) -> _Point:
-        """Newton's step towards the conditions, with slack*lam towards slack*lam - product."""
-        of_x, of_A, of_G = errors(point)
-        _, _, lam, slack = point
-        dx, dnu = solve(factors, -of_x + G.T @ ((product - lam * of_G) / slack), -of_A)
-        dslack = -of_G - G @ dx
-        return _Point(dx, dnu, (-product - lam * dslack) / slack, dslack)
-
-    def length(point: _Point, along: _Point) -> Any:
-        """How far lam and slack stay positive."""
-        values, slopes = jnp.concatenate([point.lam, point.slack]), jnp.concatenate([along.lam, along.slack])
-        return jnp.min(jnp.where(slopes < 0, -values / jnp.where(slopes < 0, slopes, -1), jnp.inf), initial=jnp.inf)
+    """The best point that was met, and how far from an optimum it is, relative to the terms of the conditions."""
+    size = jnp.maximum(_most(Q), _most(q))
+    size = jnp.where(size > 0, size, 1)
+    problem = _Problem(Q / size, q / size, A, b, G, h)  # so that multipliers are of the order of 1
+    tight = float(jnp.finfo(q.dtype).eps) ** 0.75
 
     def step(state: Any) -> Any:
-        k, point, before, _ = state
-        factors = system(point.lam / point.slack)
-        product = point.slack * point.lam
-        ahead = direction(point, factors, product)
-        far = jnp.minimum(length(point, ahead), 1)
-        mean = jnp.sum(product) / max(h.size, 1)
-        kept = jnp.sum((point.slack + far * ahead.slack) * (point.lam + far * ahead.lam)) / jnp.sum(product) if h.size else jnp.zeros((), dtype)
-        along = direction(point, factors, product + ahead.slack * ahead.lam - kept**3 * mean)
-        far = jnp.minimum(0.99 * length(point, along), 1)
-        new = jax.tree.map(lambda v, d: v + far * d, point, along)
-        now = left(new)
-        sound = jnp.isfinite(now)  # at the limit of the precision steps lead to NaN: the last point before it is the answer
-        new = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, point)
-        return k + 1, new, jnp.where(sound, now, before), sound
+        k, point, _, best, least = state
+        point = problem.ahead(point, 0.1 * tight)
+        now = problem.left(point)
+        better = now < least
+        best = jax.tree.map(lambda a, b: jnp.where(better, a, b), point, best)
+        return k + 1, point, now, best, jnp.where(better, now, least)
 
     def going(state: Any) -> Any:
-        return (state[0] < max_steps) & (state[2] > eps**0.75) & state[3]
+        k, _, now, _, least = state
+        return (k < max_steps) & (least > tight) & (now < 1e4 * least)  # not so: rounding has the last word, or NaN
 
-    x, nu = solve(system(jnp.ones_like(h)), -q + G.T @ h, b)
-    lam, slack = _positive(G @ x - h), _positive(h - G @ x)
-    start = _Point(x, nu, lam, slack)
-    _, point, error, _ = jax.lax.while_loop(going, step, (0, start, left(start), jnp.asarray(True)))
-    return point, error
+    start = problem.start()
+    left = problem.left(start)
+    _, _, _, best, least = jax.lax.while_loop(going, step, (0, start, left, start, left))
+    return best._replace(nu=size * best.nu, lam=size * best.lam), least
+
+
+class _Problem(NamedTuple):
+    """A quadratic program, and Mehrotra's predictor and corrector for it."""
+
+    Q: Any
+    q: Any
+    A: Any
+    b: Any
+    G: Any
+    h: Any
+
+    def start(self) -> _Point:
+        """The optimum with inequalities turned into squares, moved to where slack and multipliers are above 0."""
+        x, nu, lam = self.solve(self.factors(jnp.ones_like(self.h)), -self.q, self.b, self.h)
+        return _Point(x, nu, _positive(lam), _positive(-lam))
+
+    def factors(self, weight: Any) -> Any:
+        """Of the matrix that is left when slack is eliminated; weight is slack/lam."""
+        n, p, m = self.q.size, self.b.size, self.h.size
+        least = 10 * jnp.finfo(self.q.dtype).eps  # dependent rows, and a Q that is not definite, give a large answer and not NaN
+        zero = jnp.zeros((p, m), self.q.dtype)
+        rows = (
+            [self.Q + least * jnp.eye(n, dtype=self.q.dtype), self.A.T, self.G.T],
+            [self.A, -least * jnp.eye(p, dtype=self.q.dtype), zero],
+            [self.G, zero.T, -jnp.diag(weight)],
+        )
+        return jax.scipy.linalg.lu_factor(jnp.block([list(row) for row in rows]))
+
+    def solve(self, factors: Any, *sides: Any) -> tuple[Any, Any, Any]:
+        found = jax.scipy.linalg.lu_solve(factors, jnp.concatenate(sides))
+        n, p = self.q.size, self.b.size
+        return found[:n], found[n : n + p], found[n + p :]
+
+    def errors(self, point: _Point) -> tuple[Any, Any, Any]:
+        x, nu, lam, slack = point
+        return self.Q @ x + self.q + self.A.T @ nu + self.G.T @ lam, self.A @ x - self.b, self.G @ x + slack - self.h
+
+    def left(self, point: _Point) -> Any:
+        most = _most(point.x)
+        scales = (_most(self.Q @ point.x) + _most(point.lam), _most(self.b) + most, _most(self.h) + most)
+        parts = [_most(error) / (1 + scale) for error, scale in zip(self.errors(point), scales, strict=True)]
+        return jnp.max(jnp.stack([*parts, _most(point.slack * point.lam) / (1 + _most(point.lam))]))
+
+    def direction(self, point: _Point, factors: Any, product: Any) -> _Point:
+        """Newton's step towards the conditions, with slack*lam towards slack*lam - product."""
+        of_x, of_A, of_G = self.errors(point)
+        dx, dnu, dlam = self.solve(factors, -of_x, -of_A, product / point.lam - of_G)
+        return _Point(dx, dnu, dlam, -of_G - self.G @ dx)
+
+    def ahead(self, point: _Point, least: float) -> _Point:
+        """The next point; least is what slack*lam is not sent below."""
+        factors = self.factors(point.slack / point.lam)
+        product = point.slack * point.lam
+        mean = jnp.sum(product) / max(self.h.size, 1)
+        affine = self.direction(point, factors, product)
+        far = jnp.minimum(_length(point, affine), 1)
+        kept = jnp.sum((point.slack + far * affine.slack) * (point.lam + far * affine.lam)) / jnp.where(mean > 0, jnp.sum(product), 1)
+        aim = jnp.maximum(kept**3 * mean, least)
+        along = self.direction(point, factors, product + affine.slack * affine.lam - aim)
+        far = jnp.minimum(0.99 * _length(point, along), 1)
+        return jax.tree.map(lambda v, d: v + far * d, point, along)
+
+
+def _length(point: _Point, along: _Point) -> Any:
+    """How far lam and slack stay positive."""
+    values, slopes = jnp.concatenate([point.lam, point.slack]), jnp.concatenate([along.lam, along.slack])
+    return jnp.min(jnp.where(slopes < 0, -values / jnp.where(slopes < 0, slopes, -1), jnp.inf), initial=jnp.inf)
 
 
 def _positive(values: Any) -> Any:

@@ -3,20 +3,33 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from ..errors import ModelError
 from .series import Series
 
 
-class Samples(NamedTuple):
-    """One row per sample.
+class Last(NamedTuple):
+    """What a network remembers of the samples so far.
 
     Attributes:
-        elapsed: (N,) time since the last sample that is there; 0 where there is none.
-        present: (N,) whether anything was observed.
-        x: (N, channels); where a channel was not observed its last value, 0 before its first.
+        t: the time of the last sample that is there.
+        x: (channels,) the last value of each channel, 0 before its first.
+        any: whether there was a sample.
+    """
+
+    t: Any
+    x: Any
+    any: Any
+
+
+class Sample(NamedTuple):
+    """One sample.
+
+    Attributes:
+        elapsed: time since the last sample that is there; 0 where there is none.
+        present: whether anything was observed.
+        x: (channels,); where a channel was not observed its last value.
     """
 
     elapsed: Any
@@ -24,18 +37,30 @@ class Samples(NamedTuple):
     x: Any
 
 
-def samples(series: Series, first: Any) -> Samples:
-    """The rows of one series. `first` counts as elapsed before the first sample."""
-    t = jnp.asarray(series.t, float)
-    n = t.shape[0]
-    row = jnp.arange(n, dtype=jnp.int32)
-    present = jnp.any(series.observed, axis=1)
-    here = jax.lax.cummax(jnp.where(present, row, -1))
-    before = jnp.concatenate([jnp.full(1, -1, here.dtype), here[:-1]])  # the last sample that is there before each row
-    gap = jnp.where(before >= 0, t - t[jnp.maximum(before, 0)], jnp.asarray(first, t.dtype))
-    last = jax.lax.cummax(jnp.where(series.observed, row[:, None], -1))
-    x = jnp.take_along_axis(jnp.asarray(series.x, float), jnp.maximum(last, 0), axis=0)
-    return Samples(jnp.where(present, gap, 0), present, jnp.where(last >= 0, x, 0))
+def rows(series: Series) -> tuple[Any, Any, Any]:
+    """What a scan goes over: times, values, observed."""
+    return jnp.asarray(series.t, float), jnp.asarray(series.x, float), series.observed
+
+
+def nothing(channels: int) -> Last:
+    """Before the first sample."""
+    return Last(jnp.zeros(()), jnp.zeros(channels), jnp.asarray(False))
+
+
+def following(last: Last, row: Any, first: Any) -> tuple[Last, Sample]:
+    """The next sample. `first` counts as elapsed before the first one."""
+    t, x, observed = row
+    present = jnp.any(observed)
+    gap = jnp.where(last.any, t - last.t, jnp.asarray(first, t.dtype))
+    x = jnp.where(observed, x, last.x)
+    return Last(jnp.where(present, t, last.t), x, last.any | present), Sample(jnp.where(present, gap, 0), present, x)
+
+
+def checked_first(first: Any) -> float:
+    """The time before the first sample, a number that is not negative."""
+    if isinstance(first, bool) or not isinstance(first, int | float) or not 0 <= first < float("inf"):
+        raise ModelError(f"first={first!r}: give the time that counts as elapsed before the first sample, such as first=1.0.")
+    return float(first)
 
 
 class Affine(eqx.Module):
@@ -58,8 +83,3 @@ def readout(neurons: int, outputs: Any, key: Any) -> Any:
     if not isinstance(outputs, int) or isinstance(outputs, bool) or outputs < 1:
         raise ModelError(f"outputs={outputs!r}: give a whole number, 1 or more, or leave it out for the motor neurons themselves.")
     return eqx.nn.Linear(neurons, outputs, key=key)
-
-
-def column(affine: Affine, x: Any) -> Any:
-    """The scale and shift on every row of (N, channels)."""
-    return x * affine.scale[None, :] + affine.shift[None, :]

@@ -49,7 +49,7 @@ class LogSignature:
         return channels if self.depth == 1 else channels + channels * (channels - 1) // 2
 
     def path(self, series: Series, *, time: bool = True, intensity: bool = False, integral: bool = False) -> ControlPath:
-        """Straight pieces, one for each window, whose increments are the log-signatures; it begins where the series does. Knots are the numbers 0, 1, 2, ..."""
+        """Straight pieces, one for each window, whose increments are the log-signatures, from where the series begins. Knots are 0, 1, 2, ..."""
         t, x, seen = channels_of(series, time, intensity, integral, "linear")
         x = filled(t, x, seen)
         increments = windows(jnp.diff(x, axis=0), self.window)
@@ -80,7 +80,9 @@ def log_signature(path: Any, depth: int = 2) -> Any:
     check_depth(depth)
     path = jnp.asarray(path, float)
     if path.ndim != 2 or len(path) < 2:
-        raise ModelError(f"log_signature takes a path of shape (points, channels) with two points or more, not {path.shape}. A batch goes by jax.vmap.")
+        raise ModelError(
+            f"log_signature takes a path of shape (points, channels) with two points or more, not {path.shape}. A batch goes by jax.vmap."
+        )
     return _of_increments(jnp.diff(path, axis=0), depth)
 
 

@@ -93,7 +93,7 @@ def fit(
     if unknown:
         options = [name for name, p in inspect.signature(fit).parameters.items() if p.kind is p.KEYWORD_ONLY]
         raise FitError(" ".join(f"sci.nn.fit has no option {name}. {nearest(name, options)}" for name in unknown))
-    key = jax.random.key(0) if key is None else key
+    key = _key(key)
     optimizer = optax.adam(1e-3) if optimizer is None else optimizer
     _check(loss, optimizer, regularize, validation, patience, checkpoint, resume)
     for name, number in (("steps", steps), ("every", every), ("patience", patience), ("checkpoint_every", checkpoint_every)):
@@ -105,7 +105,7 @@ def fit(
     run = _Run(model, loss, optimizer, regularize, batches, held, (drawing, judging))
     run.every = max(batches.per_epoch, 10) if every is None else every
     run.patience = patience
-    run.settings = _settings(key, data, held, batch, run.every)
+    run.settings = {} if checkpoint is None else _settings(key, data, held, batch, run.every)
     run.path, run.checkpoint_every = None if checkpoint is None else Path(checkpoint), checkpoint_every
     return run(_steps(steps, epochs, batches.per_epoch), resume, progress)
 
@@ -140,16 +140,21 @@ class _Run:
         self.state = begin(optimizer, arrays)
         self.best = (0, np.inf, arrays)  # one tuple: Ctrl-C finds all of it or nothing
         drawing, judging = keys
+        # JAX takes lists of arrays in and out of a program much faster than modules.
+        self.form = jax.tree.structure(self.state)
+        self.data, data_form = jax.tree.flatten(batches.data)
 
         def value(arrays: Any, rows: Any, key: Any, given: tuple[Any, ...], judge: bool = False) -> tuple[Any, Any]:
             whole = eqx.combine(arrays, self.rest)
             return _number(loss(eqx.nn.inference_mode(whole) if judge else whole, rows, key, *given))
 
         @jax.jit
-        def step(state: Training, rows: Any, data: Any) -> Step:
+        def step(leaves: list[Any], rows: Any, data: list[Any]) -> Step:
+            state = self._state(leaves)
             given = () if regularize is None else (_at(regularize, state.step),)
-            part, key = take(data, rows), jax.random.fold_in(drawing, state.step)
-            return advance(lambda arrays: value(arrays, part, key, given), optimizer, state)
+            part, key = take(jax.tree.unflatten(data_form, data), rows), jax.random.fold_in(drawing, state.step)
+            made = advance(lambda arrays: value(arrays, part, key, given), optimizer, state)
+            return made._replace(state=jax.tree.leaves(made.state))
 
         @jax.jit
         def judge(arrays: Any, held: Any) -> tuple[Any, Any]:
@@ -162,22 +167,26 @@ class _Run:
         if not resume and self.path is not None and self.path.exists():
             raise FitError(f"{self.path} is there already. Write resume=True to go on from it, give another name, or delete it.")
         outcome = repeat(
-            self.step, self.state, max(steps, len(rows)), inputs=self._inputs, look=self._look, due=self._due, rows=rows,
+            self.step, jax.tree.leaves(self.state), max(steps, len(rows)), inputs=self._inputs, look=self._look, due=self._due, rows=rows,
             lag=_LAG, progress=progress, label="training", limit="steps",
         )  # fmt: skip
         if self.path is not None:
-            self._write(outcome.state, rows)
+            self._write(self._state(outcome.state), rows)
         return self._result(outcome, rows)
 
-    def _inputs(self, n: int) -> tuple[Any, Any]:
-        return self.batches(n), self.batches.data
+    def _inputs(self, n: int) -> tuple[Any, list[Any]]:
+        return self.batches(n), self.data
+
+    def _state(self, leaves: list[Any]) -> Training:
+        return jax.tree.unflatten(self.form, leaves)
 
     # What happens between steps
 
     def _due(self, n: int) -> bool:
         return (self.held is not None and n % self.every == 0) or (self.path is not None and n % self.checkpoint_every == 0)
 
-    def _look(self, n: int, state: Training, rows: Rows) -> str:
+    def _look(self, n: int, leaves: list[Any], rows: Rows) -> str:
+        state = self._state(leaves)
         stop = self._validate(n, state, rows) if self.held is not None and n % self.every == 0 else ""
         if self.path is not None and n % self.checkpoint_every == 0:
             self._write(state, rows)
@@ -197,10 +206,10 @@ class _Run:
     def _result(self, outcome: Outcome, rows: Rows) -> TrainingResult:
         n, reason = len(rows), outcome.reason
         if self.held is not None and n % self.every:  # after the checkpoint, so that a longer run does not see it
-            self._validate(n, outcome.state, rows)
+            self._validate(n, self._state(outcome.state), rows)
         # The last arrays have not been tried yet: the step that would follow says whether the loss is finite there.
-        arrays = self.best[2] if self.best[0] else self.step(outcome.state, *self._inputs(n)).state.good
-        if "NaN" in reason:
+        arrays = self.best[2] if self.best[0] else self._state(self.step(outcome.state, *self._inputs(n)).state).good
+        if reason.startswith("stopped:"):
             reason += "; the last good model is kept"
         model = eqx.combine(arrays, self.rest)
         return TrainingResult(model, rows, reason, self.batches.per_epoch, self.best[0] or None)
@@ -259,6 +268,14 @@ def _check(loss: Any, optimizer: Any, regularize: Any, validation: Any, patience
         raise FitError(f"The loss must take {len(wanted)} arguments{also}: loss({', '.join(wanted)}).") from error
     except ValueError:
         pass  # a function without a signature
+
+
+def _key(key: Any) -> Any:
+    if key is None:
+        return jax.random.key(0)
+    if not isinstance(key, jax.Array) or jax.random.key_data(key).shape != jax.random.key_data(jax.random.key(0)).shape:
+        raise FitError(f"key={key!r} is no key of JAX. Write key=jax.random.key(0).")
+    return key
 
 
 def _is_trained(leaf: Any) -> bool:

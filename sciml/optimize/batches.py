@@ -1,7 +1,6 @@
 """Data in batches: checked once, shuffled anew each epoch, in an order that follows from the key alone."""
 
 import hashlib
-import math
 from typing import Any
 
 import jax
@@ -123,10 +122,10 @@ def _refuse_nan(leaf: Any, where: str) -> None:
     array = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
     if not jnp.issubdtype(array.dtype, jnp.inexact):
         return
-    bad = np.isnan(np.asarray(array, np.complex128 if array.dtype.kind == "c" else np.float64))
+    bad = np.isnan(np.asarray(array))
     if bad.any():
         first = int(np.argwhere(bad)[0][0])
-        samples = math.prod(bad.shape[:1]) and int(bad.reshape(bad.shape[0], -1).any(axis=1).sum())
+        samples = int(bad.reshape(bad.shape[0], -1).any(axis=1).sum())
         raise FitError(
             f"{where} holds NaN in {samples} of {bad.shape[0]} samples, first in sample {first}. Leave these samples out, mark missing "
             "observations with sci.nn.series(times, values, missing='allowed'), or write allow_nan=True if the loss knows what to do with NaN."

@@ -6,7 +6,7 @@ from .equation import Equation, as_equation, eq
 from .names import Names, name_of, rename
 from .structure import Aliases, Matching, find_aliases, highest_orders, match, occurrences
 from .system import System
-from .terms import same_function, unit_of_term, written_out
+from .terms import has_places, same_function, unit_of_term, written_out
 from .units import UnitChecker
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "balanced",
     "eq",
     "find_aliases",
+    "has_places",
     "highest_orders",
     "latex",
     "latex_name",

@@ -23,8 +23,18 @@ def _bare(node: Any) -> bool:
     return d is not None and (d.kind in ("unknown", "noise", "data") or (bool(d.over) and tuple(node.args) == tuple(d.over)))
 
 
+def _numbered(node: Any) -> str | None:
+    """`g_2` for the second function of a network that gives several; None for any other."""
+    d = declaration_of(node)
+    several = d is not None and d.kind == "neural" and d.payload["outputs"] > 1
+    return f"{d.name}_{d.payload['index'] + 1}" if several else None
+
+
 class _Text(StrPrinter):
     def _print_Function(self, node: Any) -> str:
+        numbered = _numbered(node)
+        if numbered is not None:
+            return f"{numbered}({self.stringify(node.args, ', ')})"
         return declaration_of(node).name if _bare(node) else super()._print_Function(node)
 
     def _print_Derivative(self, node: Any) -> str:
@@ -38,9 +48,12 @@ class _Text(StrPrinter):
 
 class _Latex(LatexPrinter):
     def _print_Function(self, node: Any, exp: Any = None) -> str:
-        if not _bare(node):
+        numbered = _numbered(node)
+        if not _bare(node) and numbered is None:
             return super()._print_Function(node, exp)
-        shown = latex_name(declaration_of(node).name)
+        shown = latex_name(declaration_of(node).name if numbered is None else numbered)
+        if numbered is not None:
+            shown += rf"{{\left({','.join(map(self._print, node.args))} \right)}}"
         return shown if exp is None else f"{{{shown}}}^{{{exp}}}"
 
     def _print_Symbol(self, node: Any, **options: Any) -> str:

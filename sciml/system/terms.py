@@ -17,6 +17,12 @@ def same_function(one: Any, other: Any) -> bool:
     return a is not None and b is not None and a.kind == b.kind == "neural" and (a.name, a.payload["index"]) == (b.name, b.payload["index"])
 
 
+def has_places(application: Applied) -> bool:
+    """Whether the arguments are places for others, as in g(x, y): different symbols, unknowns or derivatives."""
+    arguments = application.args
+    return len(set(arguments)) == len(arguments) and all(isinstance(a, Quantity | Applied | Component | sp.Derivative) for a in arguments)
+
+
 def written_out(expression: sp.Basic, formulas: Sequence[tuple[Applied, sp.Expr]]) -> Any:
     """The expression with formulas in the place of neural functions, each given as (the function applied, its formula).
 
@@ -30,7 +36,7 @@ def written_out(expression: sp.Basic, formulas: Sequence[tuple[Applied, sp.Expr]
 
 def _one_written_out(expression: sp.Basic, application: Applied, formula: sp.Expr) -> Any:
     arguments = application.args
-    general = len(set(arguments)) == len(arguments) and all(isinstance(a, Quantity | Applied | Component | sp.Derivative) for a in arguments)
+    general = has_places(application)
 
     def meant(node: Any) -> bool:
         return isinstance(node, Applied) and same_function(node, application) and (general or node == application)

@@ -10,6 +10,7 @@ import pytest
 import sympy as sp
 
 import sciml as sci
+from sciml.errors import CompileError
 from sciml.system import same_function
 
 t = sci.t
@@ -60,6 +61,12 @@ def test_in_an_observed_quantity(close):
     sol = end(system, params={"g": Scaled(jnp.asarray(3.0))})
     close(sol["seen"], 3 * sol[x] * sol[y] + 1)
     close(sol[scaled()(y, y)], 3 * sol[y] ** 2)
+
+
+def test_an_initial_value_cannot_hold_one():
+    system = sci.System([sci.eq(x.diff(t), 0), sci.eq(y.diff(t), 0)], initial={y: scaled()(k, 4)})
+    with pytest.raises(CompileError, match=r"'g' stands in an initial value.*initial=\{\.\.\.\}"):
+        end(system)
 
 
 def test_two_outputs_are_two_functions_of_one_network(close):

@@ -143,6 +143,13 @@ def test_it_goes_back_into_the_system(found):
     assert sci.compile(system).params["g_1"] == pytest.approx(found.params["g_1"])
 
 
+def test_a_library_without_the_term_is_doubtful(found, fitted):
+    assert 0.9 < found.misfit < 1.1
+    with pytest.warns(UserWarning, match=r"residuals .* times as large as the network does: the library probably lacks a term"):
+        poor = sci.discover(fitted, g, [1, x, y], ensemble=0)
+    assert poor.misfit > 1.5
+
+
 def test_a_threshold_and_one_regression(fitted):
     found = sci.discover(fitted.solution, "g", [x, y, x * y, sp.sin(x)], threshold=0.2, ensemble=0)
     assert str(found[g(x, y)]) == "g_1*x(t)*y(t)"
@@ -160,9 +167,10 @@ def test_several_outputs_from_a_solution(two):
     (g1, g2), sol = two
     found = sci.discover(sol, "h", ensemble=10)
     assert list(found) == [g1, g2]
-    assert str(found[g1]) == "h1_1*x(t)*y(t)" and list(found.params) == ["h1_1", "h2_1", "h2_2"]
+    assert str(found[g1]) == "h_1_1*x(t)*y(t)" and list(found.params) == ["h_1_1", "h_2_1", "h_2_2"]
     np.testing.assert_allclose(list(found.params.values()), [0.5, -0.2, -0.2], rtol=1e-4)
-    assert "h1(x, y) = 0.5*x*y" in repr(found) and "h2(x, y) = - 0.2*x - 0.2*y" in repr(found)
+    assert "h_1(x, y) = 0.5*x*y" in repr(found) and "h_2(x, y) = - 0.2*x - 0.2*y" in repr(found)
+    assert r"h_{1}{\left(x,y \right)} &= h_{1 1} x y" in found.latex() and "h_{2}{" in found.latex()
     only = sci.discover(sol, g2, ensemble=0)
     assert list(only) == [g2]
 
@@ -173,6 +181,15 @@ def test_a_function_at_several_places(close):
     found = sci.discover(sci.solve(system, t_span=(0, 2), **TIGHT), g(x, y), ensemble=0)
     assert str(found[g(x, y)]) == "g_1*x(t)*y(t)"
     assert [str(e) for e in system.subs(found).equations] == ["x' = -g_1*x*y", "y' = -g_1*y"]
+
+
+def test_places_without_symbols():
+    system = sci.System([sci.eq(x.diff(t), -g(2 * x, 1)), sci.eq(y.diff(t), -g(y, 3))])
+    sol = sci.solve(system, t_span=(0, 2), **TIGHT)
+    with pytest.raises(FitError, match=r"stands at several places.*sci.discover\(result, g\(x, y\)\)"):
+        sci.discover(sol, g)
+    found = sci.discover(sol, g(x, y), [x, y, x * y], ensemble=0)
+    assert [str(e) for e in system.subs(found).equations] == ["x' = -2*g_1*x", "y' = -3*g_1*y"]
 
 
 def test_parameters_and_time_in_the_library_and_names_that_are_taken():

@@ -83,7 +83,15 @@ def test_the_objective_of_collocation_vanishes_for_the_truth(close):
     rate = sci.parameters("rate", 0.3)
     times = np.linspace(0, 3, 31)
     problem = FitProblem(
-        sci.System([sci.eq(z.diff(t), -rate * z)]), pd.DataFrame({"time": times, "z": 2 * np.exp(-0.8 * times)}), [rate], None, None, None, None, None, FAST
+        sci.System([sci.eq(z.diff(t), -rate * z)]),
+        pd.DataFrame({"time": times, "z": 2 * np.exp(-0.8 * times)}),
+        [rate],
+        None,
+        None,
+        None,
+        None,
+        None,
+        FAST,
     )
     objective = Collocation(problem)
     assert float(objective.loss(jnp.array([0.8]))) < 1e-6 < 1e-2 < float(objective.loss(jnp.array([0.7])))

@@ -42,7 +42,7 @@ def exact(field, z, increments):
 
 
 def states(layer, *series, **options):
-    return eqx.filter_jit(lambda layer, *s: layer.solve(*s, saveat="all", **options)["z"])(layer, *series)
+    return eqx.filter_jit(lambda layer, *s: layer.solve(*s, saveat="knots", **options)["z"])(layer, *series)
 
 
 def make(control, key=0, **options):
@@ -51,8 +51,8 @@ def make(control, key=0, **options):
 
 @pytest.fixture(scope="module")
 def calls():
-    """Jitted calls of a layer, shared: (layer, series) -> end, and all."""
-    return {w: eqx.filter_jit(lambda layer, s, w=w: layer(s, saveat=w)) for w in ("end", "all")}
+    """Jitted calls of a layer, shared: (layer, series) -> end, and samples."""
+    return {w: eqx.filter_jit(lambda layer, s, w=w: layer(s, saveat=w)) for w in ("end", "samples")}
 
 
 whole, holes = sci.nn.series(T, X), sci.nn.series(T, X, mask=SEEN)
@@ -89,14 +89,14 @@ def test_a_constant_field_gives_the_increment_of_the_path(calls, close):
 
 @pytest.mark.parametrize(
     ("control", "solver", "steps"),
-    (("hermite", "ralston", 1), ("rectilinear", "midpoint", 2), (sci.nn.LogSignature(window=2), "ralston", 1), ("cubic", "heun", 1)),
+    (("hermite", "ralston", 1), ("rectilinear", "midpoint", 2), (sci.nn.LogSignature(window=2), "ralston", 1), ("cubic", "ralston", 3)),
 )
 def test_the_scan_and_the_solver_take_the_same_steps(control, solver, steps, calls, close):
     layer = make(control, solver=solver, steps=steps)
     z = states(layer, holes)
     if control == "rectilinear":
         z = z[::2]
-    close(calls["all"](layer, holes), jax.vmap(layer.readout)(z), rtol=1e-10, atol=1e-12)
+    close(calls["samples"](layer, holes), jax.vmap(layer.readout)(z), rtol=1e-10, atol=1e-12)
     close(calls["end"](layer, holes), layer.readout(z[-1]), rtol=1e-10, atol=1e-12)
 
 
@@ -112,7 +112,7 @@ def test_online(calls):
     layer = make("rectilinear")
     other = X.copy()
     other[4:] += 1.0
-    a, b = (np.asarray(calls["all"](layer, sci.nn.series(T, x, mask=SEEN))) for x in (X, other))
+    a, b = (np.asarray(calls["samples"](layer, sci.nn.series(T, x, mask=SEEN))) for x in (X, other))
     assert (a[:4] == b[:4]).all() and np.abs(a[4:] - b[4:]).max() > 1e-3
 
 
@@ -130,7 +130,7 @@ def test_speed_does_not_matter_but_time_is_a_channel(close):
             diffrax.ODETerm(by_hand), diffrax.Tsit5(), path.knots[0], path.knots[-1], None, start,
             stepsize_controller=diffrax.PIDController(rtol=1e-9, atol=1e-11),
         )  # fmt: skip
-    close(states(layer, whole)[-1], sol.ys[-1], rtol=1e-7, atol=1e-9)
+    close(states(layer, whole)[-1], sol.ys[-1], rtol=1e-6, atol=1e-8)
 
 
 def test_calls(calls, close):
@@ -140,7 +140,7 @@ def test_calls(calls, close):
     close(layer(T, X, SEEN), out)
     both = sci.nn.series([T, T[:4]], [X, X[:4]], mask=[SEEN, SEEN[:4]])
     close(eqx.filter_jit(lambda layer, both: jax.vmap(layer)(both))(layer, both), jnp.stack([out, layer(both[1])]), rtol=1e-9)
-    short = calls["all"](layer, both[1])
+    short = calls["samples"](layer, both[1])
     assert short.shape == (7, 2) and (np.asarray(short)[4:] == np.asarray(short)[3]).all()
     assert "z' = F(z, dX(t))" in str(layer.system) and "dX" in layer.system.latex()
 
@@ -171,13 +171,13 @@ def test_derivatives(control, options):
         batch = sci.nn.Series(jnp.stack([t, 2 * t]), jnp.stack([x, -x]), jnp.stack([holes.observed] * 2))
         return jnp.sum(jnp.sin(jax.vmap(layer)(batch)))
 
-    h = 1e-5 if jax.config.jax_enable_x64 else 1e-2
+    # Steps of a solver that chooses them change with the arguments, by as much as its tolerance allows.
+    h, rtol = (1e-2, 5e-2) if not jax.config.jax_enable_x64 else (1e-4, 2e-4) if "rtol" in options else (1e-5, 1e-5)
     at = jax.jit(value)
     up, down = (jax.tree.map(lambda a, d, s=s: a + s * h * d, trained, direction) for s in (1, -1))
     central = (at(up) - at(down)) / (2 * h)
     gradient = jax.jit(jax.grad(value))(trained)
     by_gradient = sum(jnp.sum(a * b) for a, b in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True))
-    rtol = 1e-5 if jax.config.jax_enable_x64 else 5e-2
     np.testing.assert_allclose(by_gradient, central, rtol=rtol)
     np.testing.assert_allclose(jax.jit(lambda v, d: jax.jvp(value, (v,), (d,))[1])(trained, direction), central, rtol=rtol)
 
@@ -220,12 +220,17 @@ ERRORS = {
     "field width": (
         lambda: NeuralCDE(2, 3, 1, field=eqx.nn.MLP(3, 7, 4, 1, key=jax.random.key(0)), key=jax.random.key(0)),
         ModelError,
-        "gives shape (7,), and needs to give (hidden*path width,) = (3*3,) = (9,). Write for example field=eqx.nn.MLP(3, 9,",
+        "field gives shape (7,), and needs to give (hidden*path width,) = (9,). Write for example field=eqx.nn.MLP(3, 9,",
     ),
     "field input": (
         lambda: NeuralCDE(2, 3, 1, field=eqx.nn.MLP(5, 9, 4, 1, key=jax.random.key(0)), key=jax.random.key(0)),
         ModelError,
-        "the field does not take a vector of 3 numbers",
+        "field does not take a vector of 3 numbers",
+    ),
+    "initial": (
+        lambda: NeuralCDE(2, 3, 1, initial=eqx.nn.Linear(2, 3, key=jax.random.key(0)), key=jax.random.key(0)),
+        ModelError,
+        "initial does not take a vector of 3 numbers",
     ),
     "no field": (lambda: NeuralCDE(2, 3, 1, field=3.0, key=jax.random.key(0)), ModelError, "field must be callable"),
     "width": (lambda: make("linear")(T, np.ones((7, 5))), SolveError, "made for 2 channels, and the series has 5"),
@@ -234,7 +239,7 @@ ERRORS = {
     "NaN": (lambda: make("linear")(T, np.full((7, 2), np.nan)), SolveError, "14 NaN observations"),
     "one sample": (lambda: make("linear")([0.0], X[:1]), SolveError, "has one sample only"),
     "saveat": (lambda: make("linear")(T, X, saveat="middle"), SolveError, "saveat='middle': write layer(t, x)"),
-    "kinks": (lambda: make("linear", solver="heun").solve(T, X), SolveError, "the path has kinks at its knots, and the method 'heun'"),
+    "kinks": (lambda: make("linear", solver="heun").solve(T, X), SolveError, "the rate of a path jumps at its knots, and the method 'heun'"),
 }
 
 

@@ -191,6 +191,7 @@ def test_single_precision():
     [
         (lambda: dense("defualt"), ModelError, "There is no mode 'defualt'. Did you mean 'default'?"),
         (lambda: sci.nn.CfC(2, 4, backbone=0, key=KEY), ModelError, "backbone=0: give a whole number, 1 or more"),
+        (lambda: sci.nn.CfC(2, 4, first=None, key=KEY), ModelError, "first=None: give the time that counts as elapsed before the first sample"),
         (lambda: sci.nn.CfC(2, 4, depth=-1, key=KEY), ModelError, "depth=-1: give a whole number, 0 or more"),
         (lambda: sci.nn.CfC(2, sci.nn.AutoNCP(7, 2), backbone=64, key=KEY), ModelError, "a backbone would join all neurons. Leave backbone="),
         (lambda: sci.nn.CfC(2, sci.nn.AutoNCP(7, 2).build(3), key=KEY), ModelError, "This wiring is for 3 inputs, and the layer has 2"),

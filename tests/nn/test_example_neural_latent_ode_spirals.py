@@ -25,9 +25,9 @@ def example(tmp_path_factory):
 def test_a_short_training_finds_the_curves(example):
     """Single precision, as for a reader. Without training the error is the size of the curves, about 1."""
     with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        result, errors = example.main(steps=600, n=500, progress=False)
-        assert errors["where points were"] < 0.2
-        assert errors["beyond"] < 0.9
+        result, errors = example.main(steps=1500, progress=False)
+        assert errors["where points were"] < 0.1  # the noise
+        assert errors["beyond"] < 0.5
         assert result.history["loss"].iloc[-1] < 0.2 * result.history["loss"].iloc[0]
         picture = example.picture(result)
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and picture.stat().st_size > 10_000

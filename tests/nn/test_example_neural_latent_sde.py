@@ -27,7 +27,7 @@ def test_a_short_training_learns(example):
     with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         result, found = example.main(steps=60, progress=False)
         loss = result.history["loss"]
-        assert loss.iloc[-10:].mean() < loss.iloc[:5].mean() - 50
-        assert 0.5 < found["inside the band"] <= 1
+        assert loss.iloc[-10:].mean() < loss.iloc[:5].mean() - 20
+        assert 0.2 < found["inside the band"] <= 1 and found["forecast"] < 1.1  # 1 is the mean of the past
         picture = example.picture(result)
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and picture.stat().st_size > 10_000

@@ -135,3 +135,10 @@ def test_single_precision():
         flow = sci.nn.ContinuousNormalizingFlow(net, 2, trace="hutchinson")
         value = flow.log_prob(jnp.ones((4, 2)), key=jax.random.key(0))
         assert value.dtype == jnp.float32 and bool(jnp.all(jnp.isfinite(value)))
+
+
+def test_a_penalty_of_the_solver_stands_beside_the_density(flow, close):
+    x = jnp.asarray(X)
+    sol = flow.solve(x, key=jax.random.key(0), regularize=sci.ErrorEstimate(1.0))
+    assert sol.penalty > 0
+    close(flow.log_prob_of(sol), flow.log_prob(x), rtol=1e-9)

@@ -1,5 +1,6 @@
 """LTC: exact where conductances are constant, the order of its steps, derivatives, masks, and what it refuses."""
 
+import diffrax as dfx
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -114,7 +115,7 @@ def test_derivatives_both_modes(step):
     np.testing.assert_allclose(reverse, differences, rtol=1e-5)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", ["exponential", "tsit5"])
 def test_batches_by_vmap(step):
     layer = made(step)
     batch = jnp.stack([jnp.asarray(VALUES), -jnp.asarray(VALUES), jnp.zeros((6, 2))])
@@ -122,7 +123,7 @@ def test_batches_by_vmap(step):
     np.testing.assert_allclose(together, jnp.stack([layer(TIMES, x) for x in batch]), rtol=1e-9)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", ["exponential", "tsit5"])
 def test_padding_changes_no_bit(step):
     run = eqx.filter_jit(made(step).solve)
     plain = run(TIMES, VALUES)
@@ -132,7 +133,7 @@ def test_padding_changes_no_bit(step):
     assert padded.evaluations == plain.evaluations
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", ["exponential", "tsit5"])
 def test_a_missing_sample_is_a_longer_time(step):
     run = eqx.filter_jit(made(step).solve)
     there = np.array([True, True, False, True, False, True])
@@ -189,6 +190,8 @@ def test_the_same_weights_with_another_step(exact):
     layer = made("fused", 3)
     other = layer.with_step("tsit5", rtol=1e-11, atol=1e-12)
     np.testing.assert_array_equal(other.solve(TIMES, VALUES).states, exact)
+    by_diffrax = layer.with_step(dfx.Dopri5(), rtol=1e-9, atol=1e-11).solve(TIMES, VALUES).states
+    np.testing.assert_allclose(by_diffrax, exact, atol=1e-7)
     assert layer.step == "fused" and other.with_step("exponential").unfolds == 3
     with pytest.raises(ModelError, match="has no tolerance"):
         other.with_step("fused", rtol=1e-3)
@@ -227,7 +230,7 @@ def test_regulariser_of_a_solver():
 
 def test_single_precision():
     with jax.enable_x64(False):
-        for step in STEPS:
+        for step in ("exponential", "tsit5"):
             out = sci.nn.LTC(2, 5, key=KEY, step=step)(TIMES, VALUES)
             assert out.dtype == jnp.float32 and np.isfinite(out).all()
 
@@ -239,6 +242,7 @@ def test_single_precision():
         (lambda: made("tsit6"), ModelError, "There is no step 'tsit6'. Did you mean 'tsit5'?"),
         (lambda: made(rtol=1e-6), ModelError, 'step="exponential" has no tolerance: leave rtol and atol out and give unfolds=12'),
         (lambda: made(unfolds=0), ModelError, "unfolds=0: give a whole number of steps for each sample"),
+        (lambda: made(first=-1.0), ModelError, "first=-1.0: give the time that counts as elapsed before the first sample"),
         (lambda: sci.nn.LTC(2, 4, 0, key=KEY), ModelError, "outputs=0: give a whole number, 1 or more"),
         (lambda: made()(TIMES, np.ones((6, 3))), SolveError, "LTC was made for 2 channels, and the series has 3"),
         (lambda: made()(TIMES[::-1], VALUES), SolveError, "must increase"),

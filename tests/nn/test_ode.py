@@ -218,3 +218,12 @@ def test_single_precision():
         value, gradient = eqx.filter_value_and_grad(lambda m: jnp.sum(m(y0)))(layer)
         assert value.dtype == jnp.float32 and gradient.module.layers[0].weight.dtype == jnp.float32
         assert bool(jnp.isfinite(value)) and bool(jnp.any(gradient.module.layers[0].weight != 0))
+
+
+def test_a_penalty_of_the_solver_goes_through_the_layer(small):
+    """Of a batch, with its derivative by the weights; a weight is only a factor."""
+    rows, key = jnp.asarray(np.linspace(-1, 1, 6).reshape(3, 2)), jax.random.key(0)
+    penalty = lambda m, weight: m.solve(rows, key=key, regularize=sci.ErrorEstimate(weight)).penalty
+    value, gradient = eqx.filter_jit(eqx.filter_value_and_grad(penalty))(small, jnp.asarray(1.0))
+    assert value > 0 and bool(jnp.any(gradient.module.layers[0].weight != 0))
+    np.testing.assert_allclose(penalty(small, jnp.asarray(2.0)), 2 * value, rtol=1e-9)

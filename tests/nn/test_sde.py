@@ -184,6 +184,21 @@ def test_distance_with_a_context_that_moves(latent, close):
     close(found, expected, rtol=1e-4)
 
 
+def test_distance_of_steps_of_euler_is_exact(close):
+    """Their normal numbers have a distance in closed form, added up along the path that was taken; nothing is lost at a large step."""
+    f, h, g = net(4, 1, 0), net(3, 1, 1), net(3, 1, 2, jax.nn.softplus)
+    layer = sci.nn.LatentSDE(f, lambda v: h(jnp.concatenate([v, v[:1]])), lambda v: g(jnp.concatenate([v, v[:1]])), 1, context=2, dt=0.25)
+    context, times = jnp.asarray([0.4, -0.3]), jnp.linspace(0.0, 1.0, 5)
+    sol = layer.solve(jnp.ones(1), context, key=jax.random.key(0), saveat=times)
+    expected = 0.0
+    for z, time in zip(sol["z"][:-1], times[:-1], strict=True):
+        v = jnp.append(z, time)
+        drifts, strength = (f(jnp.concatenate([z, context, time[None]])), layer.prior.drift(v)), layer.prior.diffusion(v)
+        expected += 0.25 * jnp.sum(jnp.square((drifts[0] - drifts[1]) / strength)) / 2
+    close(sol["kl"][-1], expected, rtol=1e-9)
+    assert sol.stats["solver"] == "euler"
+
+
 def test_distance_is_the_divergence_of_the_paths(latent):
     """Of the ends alone it can only be less: exact for two normal distributions, from below."""
     push = jnp.asarray([0.6, -0.2])
@@ -298,3 +313,10 @@ def test_single_precision():
         value, gradient = eqx.filter_jit(eqx.filter_value_and_grad(call))(layer)
         assert value.dtype == jnp.float32 and bool(jnp.isfinite(value))
         assert gradient.prior.diffusion.layers[0].weight.dtype == jnp.float32
+
+
+def test_a_penalty_of_the_solver_needs_steps_that_it_chose(ou):
+    y0, key = jnp.asarray(Y0), jax.random.key(0)
+    assert ou.solve(y0, key=key, rtol=1e-2, regularize=sci.ErrorEstimate(1.0)).penalty > 0
+    with pytest.raises(SolveError, match="give rtol= so that the step is adaptive"):
+        ou.solve(y0, key=key, regularize=sci.ErrorEstimate(1.0))

@@ -106,6 +106,11 @@ def test_any_pytree_is_a_model_and_what_is_not_inexact_stays(close):
     assert result.model["name"] == "line" and result.model["count"].tolist() == [0, 1, 2] and result.model["shift"] == 1.0
 
 
+def test_old_keys_are_keys():
+    old, new = jax.random.PRNGKey(3), jax.random.key(3)
+    assert same_bits(train(steps=5, key=old).model, train(steps=5, key=new).model)
+
+
 def test_float32_stays_float32():
     model = jax.tree.map(lambda v: v.astype(jnp.float32), line())
     result = train(model, tuple(v.astype(jnp.float32) for v in DATA), steps=5)
@@ -386,6 +391,8 @@ def test_the_bar_shows_the_loss_and_what_the_loss_shows(capsys):
         (dict(validation=X), "they must be alike"),
         (dict(validation=(X, X[:, 0])), r"A row of validation\[1\] has shape \(\) and one of data\[1\] \(1,\)"),
         (dict(validation=(X, X.at[0].set(jnp.nan))), r"validation\[1\] holds NaN"),
+        (dict(key=3), r"key=3 is no key of JAX. Write key=jax.random.key\(0\)"),
+        (dict(key=jax.random.split(jax.random.key(0), 3)), "is no key of JAX"),
         (dict(resume=True), "resume=True without a file"),
         (dict(regularize=0.1), r"regularize=0.1: write sci.ErrorEstimate\(0.1\)"),
         (dict(regularize=sci.ErrorEstimate(0.1)), r"must take 4 arguments \(regularize= is given\): loss\(model, batch, key, regularize\)"),
