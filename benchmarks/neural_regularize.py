@@ -96,19 +96,23 @@ def price(kept):
     rows = []
     for problem, *nets in kept.values():
         for what, net in zip(("plain", "penalised"), nets, strict=True):
-            functions = {}
-            for name, penalty in {"off": None, "local": sci.ErrorEstimate(1.0), "global": sci.ErrorEstimate(1.0, mode="global")}.items():
-
-                @jax.jit
-                def solve(net, key, penalty=penalty):
-                    sol = problem.solve(net, key=key, regularize=penalty)
-                    return sol[x][-1], sol.penalty if penalty is not None else 0.0
-
-                functions[name] = lambda solve=solve, net=eqx.filter(net, eqx.is_inexact_array): jax.block_until_ready(solve(net, jax.random.key(0)))
-            taken = interleaved(functions, 3)
+            penalties = {"off": None, "local": sci.ErrorEstimate(1.0), "global": sci.ErrorEstimate(1.0, mode="global")}
+            taken = interleaved({name: solver(problem, net, penalty) for name, penalty in penalties.items()}, 3)
             rows.append([problem.model.system.name, what, 1e3 * taken["off"], *(taken[m] / taken["off"] for m in ("local", "global"))])
     columns = ["system", "network", "ms without", "local / without", "global / without"]
     table("Price of a penalty in a solve", columns, [*rows, ["target", "", "", "1.10", "1.10"]])
+
+
+def solver(problem, net, penalty):
+    """A solve that only has to be called."""
+
+    @jax.jit
+    def solve(net, key):
+        sol = problem.solve(net, key=key, regularize=penalty)
+        return sol[x][-1], sol.penalty if penalty is not None else 0.0
+
+    arrays, key = eqx.filter(net, eqx.is_inexact_array), jax.random.key(0)
+    return lambda: jax.block_until_ready(solve(arrays, key))
 
 
 def frozen():

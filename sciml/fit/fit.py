@@ -72,7 +72,9 @@ def fit(
         if word in options:
             raise FitError(f"sci.fit sets {word} itself. Leave it out.")
     if "regularize" in options:
-        raise FitError("sci.fit minimises the misfit alone. Write the loss, with sol.penalty in it, and train: sci.nn.fit(model, data, loss, regularize=...).")
+        raise FitError(
+            "sci.fit minimises the misfit alone. Write the loss, with sol.penalty in it, and train: sci.nn.fit(model, data, loss, regularize=...)."
+        )
     problem = FitProblem(system, data, free, observe, noise, params, initial, t_span, options, weight_decay)
     if isinstance(method, str) and method == "auto":
         method = FirstOrder() if problem.has_network else LevenbergMarquardt()

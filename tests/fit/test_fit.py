@@ -201,3 +201,12 @@ def test_residuals_can_be_differentiated_by_hand():
     difference = (problem.loss(problem.z0 + h) - problem.loss(problem.z0 - h)) / (2 * h)
     np.testing.assert_allclose(slope[0], difference, rtol=1e-3 if jax.config.jax_enable_x64 else 5e-2)
     assert jnp.shape(problem.residuals(problem.z0)) == (24,)
+
+
+def test_a_penalty_is_for_training():
+    x = sci.variables("x", initial=1.0)
+    k = sci.parameters("k", 1.0)
+    decay = sci.System([sci.eq(x.diff(sci.t), -k * x)])
+    table = pd.DataFrame({"time": [0.0, 1.0], "x": [1.0, 0.5]})
+    with pytest.raises(FitError, match=r"sci\.nn\.fit\(model, data, loss, regularize=\.\.\.\)"):
+        sci.fit(decay, table, progress=False, regularize=sci.ErrorEstimate(1.0))

@@ -99,7 +99,9 @@ def test_units_of_coefficients():
 
 
 def test_a_formula_solves_like_the_network_it_stands_for(close):
-    linear = eqx.tree_at(lambda net: (net.weight, net.bias), eqx.nn.Linear(2, 1, key=jax.random.key(0)), (jnp.array([[-0.5, 0.25]]), jnp.array([0.1])))
+    linear = eqx.tree_at(
+        lambda net: (net.weight, net.bias), eqx.nn.Linear(2, 1, key=jax.random.key(0)), (jnp.array([[-0.5, 0.25]]), jnp.array([0.1]))
+    )
     f = sci.neural("f", linear)
     system = sci.System([sci.eq(x.diff(t), f(x, y)), sci.eq(y.diff(t), f(y, x))])
     p, q, r = sci.parameters("p q r", [-0.5, 0.25, 0.1])
