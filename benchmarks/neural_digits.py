@@ -26,6 +26,8 @@ CANDIDATES = {"local": (0.1, 0.3, 1.0), "global": (0.03, 0.1, 0.3)}
 
 
 class Field(eqx.Module):
+    """The right side: two layers, the time beside the inputs of both."""
+
     first: eqx.nn.Linear
     second: eqx.nn.Linear
 
@@ -39,6 +41,8 @@ class Field(eqx.Module):
 
 
 class Classifier(eqx.Module):
+    """The neural ODE and a linear layer."""
+
     ode: sci.nn.NeuralODE
     last: eqx.nn.Linear
 

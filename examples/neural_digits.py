@@ -126,7 +126,6 @@ if __name__ == "__main__":
     test, results = main(progress=True)
     for name, result in results.items():
         accuracy, evaluations = judged(result.model, *test)
-        print(
-            f"{name}: {100 * float(accuracy):.1f} percent right, {int(evaluations)} evaluations, {result.history['seconds'].iloc[-1]:.0f} s of training"
-        )
+        seconds = result.history["seconds"].iloc[-1]
+        print(f"{name}: {100 * float(accuracy):.1f} percent right, {int(evaluations)} evaluations, {seconds:.0f} s of training")
     print(f"picture: {picture(test, results)}")
