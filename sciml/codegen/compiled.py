@@ -395,10 +395,12 @@ class CompiledSystem:
 
     @functools.cached_property
     def diagonal(self) -> bool:
-        """Noise i drives state i and no other, so that G can be kept as a vector."""
+        """Noise i drives state i and no other, so that G can be kept as a vector. Its entries may depend on any state."""
         rows = self.noise.diffusion
-        order = [name_of(n) for row in rows for n in row]
-        return self.noise.kind in ("additive", "diagonal") and all(len(r) == 1 for r in rows) and order == list(self._noise_places)
+        order = [declaration_of(n) for row in rows for n in row]
+        shapes = [p.shape for p in self.layout.states.values()]
+        in_order = [d.name for d in order] == list(self._noise_places)
+        return all(len(r) == 1 for r in rows) and in_order and [d.shape for d in order] == shapes
 
     def in_calculus(self, calculus: str) -> "CompiledSystem":
         """This model with the drift read in the other calculus."""

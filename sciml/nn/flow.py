@@ -13,8 +13,8 @@ from ..errors import ModelError, SolveError
 from ..solve import Solution
 from ..symbols import declaration_of, neural, parameters, t, variables
 from ..system import System, eq
-from .module import skeleton, weights
-from .ode import NeuralODE, Rows, checked_rows, ready, run
+from .module import compiled, skeleton, weights
+from .ode import NeuralODE, Rows, checked_rows, run
 
 _TRACES = ("exact", "hutchinson")
 
@@ -130,7 +130,7 @@ class ContinuousNormalizingFlow(eqx.Module):
             params["e"] = jax.random.rademacher(own, x.shape, x.dtype)
         (t0, t1), o = self.ode.t_span, self.ode
         return run(
-            ready(system, *terms.values()),
+            compiled(system, *terms.values()),
             {"solver": o.solver, "rtol": o.rtol, "atol": o.atol, "adjoint": o.adjoint, "max_steps": o.max_steps, **options},
             t_span=(t1, t0),
             params=params,

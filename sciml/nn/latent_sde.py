@@ -11,8 +11,8 @@ from ..errors import SolveError
 from ..solve import Solution
 from ..symbols import data, dot, neural, parameters, t, variables, white_noise
 from ..system import System, eq
-from .module import skeleton, weights
-from .ode import check_width, ready, run
+from .module import compiled, skeleton, weights
+from .ode import check_width, run
 from .sde import NeuralSDE, stepping
 
 
@@ -160,7 +160,7 @@ class LatentSDE(eqx.Module):
                 raise SolveError(f"This LatentSDE takes {word} of shape {right}, and was given {found}. A batch is a jax.vmap over its call.")
         h, g = self.prior.drift, self.prior.diffusion
         return run(
-            ready(self.system, self.posterior, h, g),
+            compiled(self.system, self.posterior, h, g),
             stepping(self.prior, self.prior.t_span, options),
             t_span=self.prior.t_span,
             params={"f": weights(self.posterior), "h": weights(h), "g": weights(g), "context": context},

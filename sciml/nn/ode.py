@@ -10,14 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..codegen import CompiledSystem
-from ..codegen.structure import Free
 from ..errors import ModelError, SolveError
 from ..solve import Solution, solve
 from ..symbols import declaration_of, neural, t, variables
 from ..system import System, eq
 from .module import compiled, skeleton, weights
-
-_WRITTEN = 400  # states, up to which a Jacobian is written down
 
 
 class NeuralODE(eqx.Module):
@@ -119,7 +116,7 @@ class NeuralODE(eqx.Module):
         y0 = self._start(y0)
         system, module = (self.system, self.module) if y0.ndim == 1 else batched(self.system, self.module, y0.shape[0])
         return run(
-            ready(system, module),
+            compiled(system, module),
             {"solver": self.solver, "rtol": self.rtol, "atol": self.atol, "adjoint": self.adjoint, "max_steps": self.max_steps, **options},
             t_span=self.t_span if t_span is None else t_span,
             params={"f": weights(module)},
@@ -167,14 +164,6 @@ def _system(module: Any, shape: tuple[int, ...], time: bool) -> System:
     z = variables("z", shape=shape, initial=0.0)
     f = neural("f", module)
     return System([eq(z.diff(t), f(z, t) if time else f(z))], name="neural_ode")
-
-
-def ready(system: System, *modules: Any) -> CompiledSystem:
-    """The compiled System. The Jacobian of a large batch is never written down, only multiplied with vectors."""
-    model = compiled(system, *modules)
-    if model.layout.n_states > _WRITTEN:
-        vars(model).setdefault("structure", Free(None, False))
-    return model
 
 
 def run(model: CompiledSystem, options: dict[str, Any], *, regularize: Any, **given: Any) -> Solution:

@@ -9,8 +9,8 @@ from ..errors import ModelError, SolveError
 from ..solve import Solution
 from ..symbols import declaration_of, neural, t, variables, white_noise
 from ..system import System, eq
-from .module import skeleton, weights
-from .ode import Rows, check_width, checked_rows, ready, run
+from .module import compiled, skeleton, weights
+from .ode import Rows, check_width, checked_rows, run
 
 _NOISES = ("diagonal", "additive", "general")
 _STEPS = 100  # where neither a step nor a tolerance is given
@@ -138,7 +138,7 @@ class NeuralSDE(eqx.Module):
         g = _term(self.diffusion, self.noise, self.noises, rows, self.time)
         t_span = self.t_span if t_span is None else t_span
         return run(
-            ready(system, f, g),
+            compiled(system, f, g),
             stepping(self, t_span, options),
             t_span=t_span,
             params={"f": weights(f), "g": weights(g)},

@@ -104,7 +104,9 @@ def _is_diagonal(unknowns: tuple, noises: tuple, rows: tuple[dict, ...]) -> bool
 
 
 def _mixes_components(expression: sp.Expr) -> bool:
-    return expression.has(Component, Dot)
+    """Whether an entry of the result may hold another entry of an array: a network of an array gives what it likes."""
+    networks = (g for g in expression.atoms(Applied) if declaration_of(g).kind == "neural")
+    return expression.has(Component, Dot) or any(declaration_of(a) is not None and declaration_of(a).shape for g in networks for a in g.args)
 
 
 def _commutes(unknowns: tuple, noises: tuple, rows: tuple[dict, ...]) -> bool:

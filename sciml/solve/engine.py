@@ -154,7 +154,7 @@ class Engine:
             return jax.lax.while_loop(lambda c: agree(self._going(c)), functools.partial(self._body, args, self.methods[0]), carry)
 
         def phase(c: _Carry) -> _Carry:
-            c = _thinned(c) if c.mesh else c
+            c = _thinned(c) if c.mesh and self.setting.recorded > CHECKPOINTS else c
             c = self._looked(args, c) if self.both else c
             for method in self.methods:
                 c = jax.lax.while_loop(functools.partial(self._stays, method), functools.partial(self._body, args, method), c)

@@ -97,7 +97,7 @@ def test_rectilinear_moves_the_time_first(along, close):
     close(value[::2, 0], T)
     close(value[1::2, 0], T[1:])  # at odd knots the time has moved,
     close(value[1::2, 1:], value[:-1:2, 1:])  # and the values are the last ones
-    assert value[1, 1] == X[0, 0] and value[2, 1] == X[0, 0] and value[4, 1] == X[2, 0]
+    close(value[[1, 2, 4], 1], X[[0, 0, 2], 0])
     assert not slope[0:-1:2, 1:].any() and not slope[1::2, 0].any()
     late = sci.nn.series(T[:3], X[:3], mask=np.array([[1, 0], [1, 1], [1, 1]], bool))
     assert along(control_path(late, "rectilinear"), [0.0, 1.0])[0][:, 2].tolist() == [0, 0]  # nothing is known yet
@@ -152,7 +152,7 @@ def test_derivatives_by_values_and_times(kind):
     h = 1e-6 if jax.config.jax_enable_x64 else 1e-2
     central = (at(h) - at(-h)) / (2 * h)
     for found in (jax.grad(at)(0.0), jax.jvp(at, (0.0,), (1.0,))[1]):
-        np.testing.assert_allclose(found, central, rtol=1e-6 if jax.config.jax_enable_x64 else 5e-2)
+        np.testing.assert_allclose(found, central, rtol=1e-6 if jax.config.jax_enable_x64 else 0.15)
 
 
 def test_unknown_kind():

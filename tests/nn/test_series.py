@@ -56,10 +56,10 @@ def test_standardised_by_the_moments_of_what_was_observed():
     s = series(None, raw)
     every = np.concatenate(raw)
     mean, deviation = s.moments()
-    np.testing.assert_allclose(mean, every.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(deviation, [*every.std(0)[:2], 1.0], rtol=1e-5)
-    np.testing.assert_allclose(s.standardised().moments(), [[0, 0, 0], [1, 1, 1]], atol=1e-6)
-    np.testing.assert_allclose(s.standardised((mean, deviation)).x, s.standardised().x)
+    np.testing.assert_allclose(mean, every.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(deviation, [*every.std(0)[:2], 1.0], rtol=1e-4)
+    np.testing.assert_allclose(s.standardised().moments(), [[0, 0, 0], [1, 1, 1]], atol=1e-4)
+    np.testing.assert_allclose(s.standardised((mean, deviation)).x, s.standardised().x, rtol=1e-4)
     assert not s.standardised().x[0, 4:].any()
 
 

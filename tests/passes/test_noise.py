@@ -167,3 +167,15 @@ def test_factors_that_do_not_depend_on_the_noise_are_allowed():
     (right,) = rights(reduced((a * x.diff(t), -x + one)))
     assert sp.simplify(right - (one - x) / a) == 0
     np.testing.assert_equal(len(rights(reduced(((y**2).diff(t), -y), (x.diff(t), one)))), 2)
+
+
+def test_a_network_of_an_array_mixes_its_components():
+    """Each noise drives one component, but its size depends on all of them: methods for diagonal noise do not converge."""
+    import equinox as eqx
+    import jax
+
+    z = sci.variables("z", shape=(2,), initial=1.0)
+    g = sci.neural("g", eqx.nn.MLP(2, 2, 4, 1, key=jax.random.key(0)))
+    xi = sci.white_noise("xi", shape=(2,))
+    model = sci.compile(sci.System([sci.eq(z.diff(sci.t), -z + g(z) * xi)]))
+    assert model.noise.kind == "general" and model.diagonal
