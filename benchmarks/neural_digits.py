@@ -2,7 +2,8 @@
 
     z' = f(z, t) on (0, 1), 64 states, f: 65-64 tanh, 65-64 tanh; ten classes from z(1); tsit5 at tolerances of 1e-9; the test set is one solve.
 
-The weight of each penalty is the largest that loses at most half a point on a validation split of the training data (seed 0, three candidates).
+The weight of each penalty is the largest that loses at most a point on a validation split of the training data (seed 0, three candidates); it
+decays during training.
 Function evaluations are counted, times are medians; plain runs and penalised ones take turns.
 """
 
@@ -22,7 +23,8 @@ import sciml as sci
 from .common import table
 
 SEEDS, STEPS, BATCH, TOLERANCE = 5, 250, 128, 1e-9
-CANDIDATES = {"local": (0.1, 0.3, 1.0), "global": (0.03, 0.1, 0.3)}
+CANDIDATES = {"local": (0.3, 0.6, 1.0), "global": (0.03, 0.1, 0.2)}
+DECAY = {"local": 0.03, "global": 0.1}  # of the weight over the training: what was kept easy at first stays so
 
 
 class Field(eqx.Module):
@@ -71,7 +73,7 @@ def digits():
 
 
 def trained(seed, data, mode=None, weight=0.0):
-    penalty = None if mode is None else sci.ErrorEstimate(jnp.asarray(weight), mode=mode)
+    penalty = None if mode is None else sci.ErrorEstimate(optax.exponential_decay(weight, STEPS, DECAY[mode]), mode=mode)
     key, shuffling = jax.random.split(jax.random.key(seed))
     return sci.nn.fit(
         Classifier(key), data, loss, batch=BATCH, steps=STEPS, optimizer=optax.adam(3e-3), regularize=penalty, key=shuffling, progress=False
@@ -101,14 +103,14 @@ def step_time(result):
 
 
 def chosen(mode, train):
-    """The largest weight that loses at most half a point on rows held back."""
+    """The largest weight that loses at most a point on rows held back."""
     known, held = (tuple(a[s] for a in train) for s in (slice(None, 1150), slice(1150, None)))
     plain = judged(trained(0, known).model, held, 1)[0]
     best = CANDIDATES[mode][0]
     for weight in CANDIDATES[mode]:
         accuracy, nfe, _ = judged(trained(0, known, mode, weight).model, held, 1)
         print(f"{mode}, weight {weight}: {accuracy:.1f} % of the held rows ({plain:.1f} % without), {nfe:.0f} evaluations", flush=True)
-        if accuracy >= plain - 0.5:
+        if accuracy >= plain - 1.0:
             best = weight
     return best
 
@@ -131,7 +133,7 @@ def main():
         drop = f"{accuracy.mean() - base[0].mean():+.2f}"
         rows.append([name, weights.get(name, 0.0), f"{accuracy.mean():.2f}", drop, float(np.median(nfe)), *shown])
     targets = ["targets", "", "", ">= -1.0", "", "local 0.60, global 0.67", "local 0.70", "1.0"]
-    columns = ["penalty", "weight", "test accuracy", "points", "evaluations", "evaluations / plain", "prediction / plain", "training step / plain"]
+    columns = ["penalty", "weight at first", "test accuracy", "points", "evaluations", "evaluations / plain", "prediction / plain", "training step / plain"]
     table("Digits by a neural ODE, penalties on the error estimate", columns, [*rows, targets])
 
 

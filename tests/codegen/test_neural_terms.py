@@ -48,7 +48,11 @@ def test_the_weights_are_a_leaf_of_params():
     assert [leaf.shape for leaf in held] == [leaf.shape for leaf in jax.tree.leaves(eqx.filter(net, eqx.is_inexact_array))]
 
 
-@pytest.mark.parametrize("f", [lambda g: g(x, y), lambda g: g(x, g(x, y)), lambda g: sp.exp(-(g(x, t) ** 2)), lambda g: g(2 * x, 1)], ids=str)
+@pytest.mark.parametrize(
+    "f",
+    [lambda g: g(x, y), lambda g: g(x, g(x, y)), lambda g: sp.exp(-(g(x, t) ** 2)), lambda g: g(2 * x, 1)],
+    ids=["plain", "nested", "inside", "scaled"],
+)
 def test_in_an_equation_it_is_the_formula(close, f):
     """The network knows its formula, so the solution must be that of the formula."""
     neural = sci.System([sci.eq(x.diff(t), -x + f(scaled())), sci.eq(y.diff(t), -y)])
