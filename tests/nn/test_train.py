@@ -226,9 +226,13 @@ def test_ctrl_c_keeps_what_was_reached(wait, tmp_path, monkeypatch):
         return call(self, n)
 
     path = tmp_path / "run.ckpt"
-    with monkeypatch.context() as patch:
-        patch.setattr(Batches, "__call__", interrupting)
-        result = train(steps=10_000_000, checkpoint=path)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # processes that only run tests ignore it
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(Batches, "__call__", interrupting)
+            result = train(steps=20_000, checkpoint=path)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert result.steps == len(result.history) >= 30 and result.reason == f"interrupted after {result.steps} steps"
     more = result.steps + 5
     whole, rest = train(steps=more), train(steps=more, checkpoint=path, resume=True)
