@@ -133,7 +133,8 @@ def main():
         drop = f"{accuracy.mean() - base[0].mean():+.2f}"
         rows.append([name, weights.get(name, 0.0), f"{accuracy.mean():.2f}", drop, float(np.median(nfe)), *shown])
     targets = ["targets", "", "", ">= -1.0", "", "local 0.60, global 0.67", "local 0.70", "1.0"]
-    columns = ["penalty", "weight at first", "test accuracy", "points", "evaluations", "evaluations / plain", "prediction / plain", "training step / plain"]
+    ratios = ["evaluations / plain", "prediction / plain", "training step / plain"]
+    columns = ["penalty", "weight at first", "test accuracy", "points", "evaluations", *ratios]
     table("Digits by a neural ODE, penalties on the error estimate", columns, [*rows, targets])
 
 
