@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ModelError, nearest
-from .liquid import check_saveat, start_state
-from .samples import Affine, checked_first, following, nothing, readout, rows
+from .samples import Affine, check_saveat, checked_first, following, nothing, readout, rows, start_state
 from .series import Series, one_series
 from .wiring import Wiring, wired
 

@@ -23,7 +23,7 @@ from ..symbols import constants, dot, neural, parameters, t, variables
 from ..system import System, eq
 from .linear_steps import STEPS, split
 from .module import compiled, weights
-from .samples import Affine, checked_first, following, nothing, readout, rows
+from .samples import Affine, check_saveat, checked_first, following, nothing, readout, rows, start_state
 from .series import Series, one_series
 from .wiring import Wiring, wired
 
@@ -340,20 +340,3 @@ def _check_step(step: Any, unfolds: Any, rtol: Any, atol: Any) -> None:
         raise ModelError(f"unfolds={unfolds!r}: give a whole number of steps for each sample, such as unfolds=6.")
     if _is_special(step) and not (rtol is None and atol is None):
         raise ModelError(f'step="{step}" has no tolerance: leave rtol and atol out and give unfolds=12 for more accuracy, or step="tsit5".')
-
-
-def check_saveat(saveat: Any) -> None:
-    """Refuses what is neither of the two words."""
-    if saveat not in ("end", "samples"):
-        raise SolveError(f'saveat={saveat!r}: write saveat="end" for the outputs after the last sample, or saveat="samples" for all.')
-
-
-def start_state(initial: Any, units: int, layer: str) -> Any:
-    """The state before the first sample."""
-    if initial is None:
-        return jnp.zeros(units)
-    if np.shape(initial) != (units,):
-        raise SolveError(
-            f"initial has shape {np.shape(initial)}, and this {layer} has {units} neurons: give one number for each, of shape ({units},)."
-        )
-    return jnp.asarray(initial, float)

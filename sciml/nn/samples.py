@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, SolveError
 from .series import Series
 
 
@@ -83,3 +84,20 @@ def readout(neurons: int, outputs: Any, key: Any) -> Any:
     if not isinstance(outputs, int) or isinstance(outputs, bool) or outputs < 1:
         raise ModelError(f"outputs={outputs!r}: give a whole number, 1 or more, or leave it out for the motor neurons themselves.")
     return eqx.nn.Linear(neurons, outputs, key=key)
+
+
+def check_saveat(saveat: Any) -> None:
+    """Refuses what is neither of the two words."""
+    if saveat not in ("end", "samples"):
+        raise SolveError(f'saveat={saveat!r}: write saveat="end" for the outputs after the last sample, or saveat="samples" for all.')
+
+
+def start_state(initial: Any, units: int, layer: str) -> Any:
+    """The state before the first sample."""
+    if initial is None:
+        return jnp.zeros(units)
+    if np.shape(initial) != (units,):
+        raise SolveError(
+            f"initial has shape {np.shape(initial)}, and this {layer} has {units} neurons: give one number for each, of shape ({units},)."
+        )
+    return jnp.asarray(initial, float)
