@@ -7,6 +7,7 @@ from .xla import raise_small_loop_threshold as _raise_small_loop_threshold
 _raise_small_loop_threshold()
 
 from . import nn as nn
+from . import pinn as pinn
 from .codegen import CompiledSystem as CompiledSystem
 from .codegen import compile as compile
 from .fit import Discovery as Discovery
@@ -38,6 +39,8 @@ from .solve import solve as solve
 from .solve import steady_state as steady_state
 from .symbols import D as D
 from .symbols import at as at
+from .symbols import ball as ball
+from .symbols import box as box
 from .symbols import constants as constants
 from .symbols import curl as curl
 from .symbols import data as data
@@ -49,7 +52,9 @@ from .symbols import grad as grad
 from .symbols import integral as integral
 from .symbols import laplacian as laplacian
 from .symbols import neural as neural
+from .symbols import normal_derivative as normal_derivative
 from .symbols import parameters as parameters
+from .symbols import polygon as polygon
 from .symbols import space as space
 from .symbols import t as t
 from .symbols import table as table

@@ -13,7 +13,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_ROOT / ".cache" / "jax")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 os.environ.setdefault("MPLBACKEND", "agg")
 
-_ROOMS = [f"sciml.{room}" for room in ("errors", "symbols", "data", "system", "passes", "codegen", "solve", "optimize", "fit", "nn", "io")]
+_ROOMS = [f"sciml.{room}" for room in ("errors", "symbols", "data", "system", "passes", "codegen", "solve", "optimize", "fit", "nn", "pinn", "io")]
 _CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float
 # SymPy prints the class of a function by its bare name, which beartype does not take for a class.
 with mock.patch.object(FunctionClass, "__repr__", type.__repr__), install_import_hook(_ROOMS, _CHECKER):

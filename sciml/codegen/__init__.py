@@ -5,6 +5,7 @@ from .functions import TABLE
 from .layout import Layout, Place, checked_shape
 from .lower import Tape, lower
 from .packing import Packing
+from .pointwise import Here, LoweredPointwise, lower_pointwise
 from .sparsity import Sparsity as Sparsity
 from .spread import divided, spread_over
 from .values import piece
@@ -12,7 +13,9 @@ from .values import piece
 __all__ = [
     "TABLE",
     "CompiledSystem",
+    "Here",
     "Layout",
+    "LoweredPointwise",
     "Packing",
     "Place",
     "Point",
@@ -23,6 +26,7 @@ __all__ = [
     "divided",
     "function_value",
     "lower",
+    "lower_pointwise",
     "piece",
     "spread_over",
 ]

@@ -19,7 +19,7 @@ import numpy as np
 import sympy as sp
 
 from ..errors import CompileError
-from ..passes import Node, operators
+from ..passes import Filled, Indices, Node, Piece, Placed, Total, operators
 from ..symbols import Component, Dot, declaration_of
 from ..system import text
 from .arrays import Apply, root
@@ -155,6 +155,16 @@ class _Lowering:
         if isinstance(node, Component):
             index = tuple(int(i) for i in node.args[1:])
             return self._emit(_Index(index), self.slot(node.args[0], mask))
+        if isinstance(node, Piece | Placed):
+            return self._emit(
+                _Slice(*map(int, node.args[1:])) if isinstance(node, Piece) else _Padded(*map(int, node.args[1:])), self.slot(node.args[0], mask)
+            )
+        if isinstance(node, Total):
+            return self._emit(jnp.sum, self.slot(node.args[0], mask))
+        if isinstance(node, Filled):
+            return self._emit(_Full(int(node.args[1])), self.slot(node.args[0], mask))
+        if isinstance(node, Indices):
+            return self._emit(_Count(*map(int, node.args)))
         if isinstance(node, Dot):
             return self._emit(jnp.dot, self.slot(node.args[0], mask), self.slot(node.args[1], mask))
         return self._function(node, mask)
@@ -162,7 +172,7 @@ class _Lowering:
     def _declared(self, node: Any, d: Any, mask: Slot | None) -> Slot:
         if d.kind == "unknown" and d.name in self._definitions:
             return self.slot(self._definitions[d.name], mask)
-        if d.kind in ("unknown", "parameter", "constant", "noise", "time", "modes"):
+        if d.kind in ("unknown", "parameter", "constant", "noise", "time", "modes", "normal"):
             return self._leaf(d.kind, d.name)
         if d.kind not in ("data", "table", "function", "neural"):
             raise CompileError(f"'{d.name}' is a {d.kind} and has no value at a point of time.")
@@ -354,6 +364,50 @@ class _Index:
 
     def __call__(self, value: Any) -> Any:
         return value[self.index]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Slice:
+    """Some components of an array."""
+
+    start: int
+    stop: int
+
+    def __call__(self, value: Any) -> Any:
+        return value[self.start : self.stop]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Padded:
+    """An array with zeros before and after it."""
+
+    before: int
+    after: int
+
+    def __call__(self, value: Any) -> Any:
+        return jnp.pad(value, (self.before, self.after))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Full:
+    """An array of one number."""
+
+    size: int
+
+    def __call__(self, value: Any) -> Any:
+        return jnp.full((self.size,), float(value) if isinstance(value, int) else value)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Count:
+    """Whole numbers in a row."""
+
+    start: int
+    stop: int
+
+    def __call__(self) -> Any:
+        with jax.numpy_dtype_promotion("standard"):
+            return jnp.arange(self.start, self.stop) * 1.0  # takes the precision of what it meets
 
 
 @dataclasses.dataclass(frozen=True)

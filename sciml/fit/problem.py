@@ -15,7 +15,7 @@ from ..errors import FitError, NameUnknown, nearest
 from ..solve import solve
 from ..system import System, name_of
 from .noise import LogNormal, Normal
-from .transform import Transform, transform_of
+from ..optimize import Transform, transform_of
 
 Noise = Normal | LogNormal
 

@@ -32,10 +32,10 @@ CONSTANTS: dict[str, sp.Basic] = {
     "false": sp.false,
 }
 
-_ALGEBRA = (sp.Add, sp.Mul, sp.Pow, sp.Min, sp.Max, Component, Dot, sp.besseli, sp.DiracDelta, sp.arg)
+_ALGEBRA = (sp.Add, sp.Mul, sp.Pow, sp.Min, sp.Max, Component, Dot, sp.besseli, sp.DiracDelta, sp.KroneckerDelta, sp.arg)
 _RELATIONS = (sp.Eq, sp.Ne, sp.Lt, sp.Le, sp.Gt, sp.Ge)
 _LOGIC = (sp.And, sp.Or, sp.Not)
-_PARTS = (sp.Derivative, sp.Integral, D, At, sp.Piecewise, ExprCondPair, sp.Tuple)
+_PARTS = (sp.Derivative, sp.Integral, sp.Sum, D, At, sp.Piecewise, ExprCondPair, sp.Tuple)
 _TABULATED = tuple(head for head in TABLE if isinstance(head, type))  # sympy.E1 is a plain function: it gives an expint
 
 HEADS: dict[str, Any] = {head.__name__: head for head in (*_ALGEBRA, *_RELATIONS, *_LOGIC, *_PARTS, *_TABULATED)}
@@ -59,7 +59,7 @@ def construct(name: str, args: tuple[sp.Basic, ...]) -> sp.Basic:
     for i, a in enumerate(args):
         if not isinstance(a, _kind_of_argument(head, i)):
             raise Unreadable(f"{name} cannot have {shown(a)} for argument {i + 1}")
-    made = head(*args) if head in (ExprCondPair, sp.Tuple, sp.Integral) else head(*args, evaluate=False)
+    made = head(*args) if head in (ExprCondPair, sp.Tuple, sp.Integral, sp.Sum) else head(*args, evaluate=False)
     if type(made) is not head or made.args != args:
         raise Unreadable(f"{name} does not exist with the arguments {shown(args)}")
     return made
@@ -70,7 +70,7 @@ def _kind_of_argument(head: Any, position: int) -> Any:
         return Boolean
     if head is sp.Piecewise:
         return ExprCondPair
-    if head in (sp.Derivative, sp.Integral) and position > 0:
+    if head in (sp.Derivative, sp.Integral, sp.Sum) and position > 0:
         return sp.Tuple
     return sp.Expr
 
@@ -79,7 +79,7 @@ def _kind_of_argument(head: Any, position: int) -> Any:
 
 
 def write_atom(node: sp.Basic) -> list[Any] | None:
-    """A number or a constant as an entry, None for anything else."""
+    """A number, a constant or the index of a sum as an entry, None for anything else."""
     for name, constant in CONSTANTS.items():
         if node is constant:
             return ["constant", name]
@@ -90,6 +90,8 @@ def write_atom(node: sp.Basic) -> list[Any] | None:
     if isinstance(node, sp.Float):
         sign, mantissa, exponent, bits = node._mpf_
         return ["Float", int(sign), write_integer(mantissa), int(exponent), int(bits), int(node._prec)]
+    if type(node) is sp.Symbol and node.is_integer:
+        return ["index", node.name, dict(node._assumptions_orig)]
     return None
 
 
@@ -132,10 +134,20 @@ def _float(sign: Any, mantissa: Any, exponent: Any, bits: Any, precision: Any) -
     return sp.Float._new(mpmath.libmp.from_man_exp(-man if sign else man, exponent), precision, zero=False)
 
 
+def _index(name: Any, assumptions: Any) -> sp.Basic:
+    """The index of a sum: a symbol for whole numbers."""
+    typed(name, str, "the name of an index")
+    typed(assumptions, dict, "the assumptions of an index")
+    if assumptions.get("integer") is not True or not all(type(v) is bool for v in assumptions.values()):
+        raise Unreadable(f"the index {shown(name)} has the assumptions {shown(assumptions)}, which are not those of a whole number")
+    return sp.Symbol(name, **assumptions)
+
+
 ATOMS: dict[str, tuple[Callable[..., sp.Basic], int]] = {
     "constant": (_constant, 1),
     "Integer": (_integer, 1),
     "Rational": (_rational, 2),
     "Float": (_float, 5),
+    "index": (_index, 2),
 }
-"""Kinds of number, each with its reader and the number of its parts."""
+"""Kinds of number, and the index of a sum, each with its reader and the number of its parts."""

@@ -11,7 +11,7 @@ from .heads import ATOMS, construct, read_atom
 from .networks import read_function, read_network
 from .write import KEPT
 
-_SYMBOLS = {"parameter": Quantity, "constant": Quantity, "time": Coordinate, "space": Coordinate}
+_SYMBOLS = {"parameter": Quantity, "constant": Quantity, "time": Coordinate, "space": Coordinate, "normal": Quantity}
 _APPLIED = ("unknown", "field", "parameter", "noise", "data", "table", "neural", "function")
 
 

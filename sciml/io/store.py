@@ -18,15 +18,17 @@ import sympy as sp
 
 from ..errors import FileError
 from ..passes import METHODS, discretize
-from ..symbols import Applied
+from ..symbols import Applied, Surface
 from ..system import Equation, System
 from .exact import Unreadable, field, only, shown, typed
 from .read import Reader
+from .regions import read_region, write_region
 from .write import Writer
 
 FORMAT = "sciml-system"
-VERSION = 2
-"""1: equations of time alone. 2: also conditions at sides, and the methods that a System was discretised by."""
+VERSION = 3
+"""1: equations of time alone. 2: also conditions at sides, and the methods that a System was discretised by.
+3: also a domain with its surfaces, values at the end of time, and sums over an index."""
 
 _RESTORE = "Restore the file from a copy, or save the System again with sci.save(system, path)."
 _EDITED = "A saved file is not for editing: load the original, change the System with system.replace(...), and save that."
@@ -36,6 +38,7 @@ _TEXTS = ("name", "description", "calculus")
 _FLAGS = ("converted",)
 _TABLES = ("units", "initial", "observed", "components")
 _PAIRS = ("equations", "eliminated")
+_REGIONAL = ("final", "domain", "surfaces")
 
 
 def save(system: Any, path: Any) -> None:
@@ -114,12 +117,14 @@ def load(path: Any) -> System:
 
 
 def _document(system: System) -> dict[str, Any]:
+    content = _content(system)
+    newer = any(key in content["system"] for key in _REGIONAL) or any(n[0] == "index" for n in content["nodes"])
     document = {
         "format": FORMAT,
-        "version": 2 if system.boundary or system.grid is not None else 1,
+        "version": 3 if newer else 2 if system.boundary or system.grid is not None else 1,
         "written_with": _versions(),
         "digest": system.digest,
-        "content": _content(system),
+        "content": content,
     }
     return {**document, "checksum": _checksum(document)}
 
@@ -136,6 +141,9 @@ def _write_system(system: System, writer: Writer) -> dict[str, Any]:
     conditions = {side: [[writer.node(e.lhs), writer.node(e.rhs)] for e in listed] for side, listed in system.boundary.items()}
     return {
         **({"boundary": conditions} if conditions else {}),
+        **({"final": {n: writer.value(v, f"the final value of '{n}'") for n, v in system.final.items()}} if system.final else {}),
+        **({"domain": write_region(system.domain, writer)} if system.domain is not None else {}),
+        **({"surfaces": {name: write_region(s.region, writer) for name, s in system.surfaces.items()}} if system.surfaces else {}),
         **{key: getattr(system, key) for key in (*_TEXTS, *_FLAGS)},
         "units": dict(system.units),
         "equations": [[writer.node(e.lhs), writer.node(e.rhs)] for e in system.equations],
@@ -250,7 +258,7 @@ def _verify(document: dict[str, Any], system: System) -> None:
 
 def _read_system(entry: Any, reader: Reader, target: str) -> System:
     what = "the System"
-    optional = [key for key in ("boundary", "methods") if key in typed(entry, dict, what)]
+    optional = [key for key in ("boundary", "methods", *_REGIONAL) if key in typed(entry, dict, what)]
     only(entry, (*_TEXTS, *_FLAGS, *_TABLES, *_PAIRS, *optional), what)
     texts = {key: field(entry, key, str, what) for key in _TEXTS}
     flags = {key: field(entry, key, bool, what) for key in _FLAGS}
@@ -273,12 +281,23 @@ def _read_system(entry: Any, reader: Reader, target: str) -> System:
         units={name: typed(u, str, f"the unit of '{name}'") for name, u in tables["units"].items()},
         initial={name: reader.value(v) for name, v in tables["initial"].items()},
         boundary=boundary,
+        final={name: reader.value(v) for name, v in (field(entry, "final", dict, what) if "final" in entry else {}).items()},
+        domain=read_region(entry["domain"], reader) if "domain" in entry else None,
+        surfaces=_read_surfaces(field(entry, "surfaces", dict, what) if "surfaces" in entry else {}, reader),
         observed={name: reader.expression(i) for name, i in tables["observed"].items()},
         components={name: _read_system(c, reader, target) for name, c in tables["components"].items()},
     )
     if "methods" not in entry:
         return made
     return discretize(made, {name: _read_method(m, reader) for name, m in field(entry, "methods", dict, what).items()})
+
+
+def _read_surfaces(entry: dict[str, Any], reader: Reader) -> dict[str, Surface]:
+    surfaces = {name: read_region(region, reader).surface for name, region in entry.items()}
+    for name, surface in surfaces.items():
+        if surface.name != name:
+            raise Unreadable(f"the surface {shown(name)} is {shown(surface.name)}")
+    return surfaces
 
 
 def _pair(entry: Any, reader: Reader) -> tuple[sp.Expr, sp.Expr]:

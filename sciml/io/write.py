@@ -150,6 +150,8 @@ def _expressions_in(value: Any) -> list[sp.Basic]:
 
 def _refuse(node: Any) -> None:
     name = type(node).__name__
+    if isinstance(node, sp.Idx):
+        raise FileError(f'The index `{node}` (Idx) cannot be saved. Write it as {node} = sp.Symbol("{node}", integer=True).')
     raise FileError(
         f"`{shown(node)}` ({name}) cannot be saved: a file holds the functions of SymPy that sciml can compute, and {name} is not among them. "
         "Write it with those (exp, sin, Piecewise, ...), or as numbers: sci.table(name, grid, values)."

@@ -6,6 +6,7 @@ from ..errors import CompileError
 from ..symbols import declaration_of
 from ..system import System, balanced
 from .alias import eliminate_aliases
+from .gridless import on_ranges
 from .isolate import isolate
 from .noise import ito_chain_rule
 from .order import first_order
@@ -16,9 +17,10 @@ Pass = Callable[[System], System]
 
 def compilable(system: System) -> System:
     """Refuses, by name, what this version cannot compile."""
+    on_ranges(system)
     for name, s in system.symbols.items():
         d = declaration_of(s)
-        if d.kind == "field" or d.over:
+        if d.kind == "field" or (d.over and d.kind != "normal"):
             over = [str(c) for c in d.over if declaration_of(c).kind == "space"]
             raise CompileError(
                 f"'{name}' is a field over {', '.join(over)}, and a solve needs a grid: "

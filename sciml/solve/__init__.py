@@ -4,6 +4,7 @@ from .ensemble import ensemble
 from .exponential_diffrax import ETDRK4
 from .implicit import implicit
 from .linearize import Linearization, linearize
+from .plot_fields import FieldSeries, animate_series, checked_kind, draw_fields, nearest_rows
 from .program import Options, Program
 from .regularize import ErrorEstimate, Stiffness
 from .rosenbrock import Rodas5P, Rosenbrock23
@@ -18,6 +19,7 @@ __all__ = [
     "ETDRK4",
     "SOLVERS",
     "ErrorEstimate",
+    "FieldSeries",
     "Linearization",
     "Options",
     "Program",
@@ -27,9 +29,13 @@ __all__ = [
     "Status",
     "SteadyState",
     "Stiffness",
+    "animate_series",
+    "checked_kind",
+    "draw_fields",
     "ensemble",
     "implicit",
     "linearize",
+    "nearest_rows",
     "solve",
     "steady_state",
 ]

@@ -29,21 +29,24 @@ _KINDS = ("auto", "image", "lines")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Series:
-    """One field over time: values (time, *points), complex ones by their size. `unit` is that of the time."""
+class FieldSeries:
+    """One field over time: values (time, *points), complex ones by their size. `unit` is that of the time.
+
+    An axis has `name`, `coordinate`, `points`, `low`, `high`, `length`, `periodic` and `kind`.
+    """
 
     title: str
-    axes: tuple[Axis, ...]
+    axes: tuple[Any, ...]
     times: np.ndarray
     values: np.ndarray
     unit: str | None
 
-    def title_at(self, row: int) -> str:
+    def title_at(self, row: Any) -> str:
         """The title at one time; a state at rest has none."""
         at_rest = len(self.times) == 1 and self.times[0] == 0
         return self.title if at_rest else f"{self.title}, {self.told(self.times[row])}"
 
-    def told(self, time: float) -> str:
+    def told(self, time: Any) -> str:
         """A time in words."""
         return f"t = {time:.4g}" + (f" {self.unit}" if self.unit else "")
 
@@ -108,13 +111,23 @@ def _names(axes: tuple[Axis, ...]) -> str:
 
 def plot_fields(sol: "Solution", what: tuple, ax: Any, kind: str, at: Any, lane: Any, style: dict[str, Any]) -> Any:
     """One picture for each field. Returns the axes, an array of them if there are several."""
+    checked_kind(kind)
+    given = [_series(sol, key, lane, at) for key in what]
+    return draw_fields(given, [_name(key) for key in what], ax, kind, at is not None, style)
+
+
+def checked_kind(kind: str) -> None:
+    """Refuses a kind of picture that does not exist."""
     if kind not in _KINDS:
         raise SolveError(f"kind={kind!r}: write one of {', '.join(map(repr, _KINDS))}.")
-    given = [_series(sol, key, lane, at) for key in what]
-    kinds = [_kind(s, key, kind, at) for s, key in zip(given, what, strict=True)]
+
+
+def draw_fields(given: list[FieldSeries], names: list[str], ax: Any, kind: str, chosen: bool, style: dict[str, Any]) -> Any:
+    """One picture for each series; `chosen`: all of its times are to be shown."""
+    kinds = [_kind(s, name, kind, chosen) for s, name in zip(given, names, strict=True)]
     flat = [s for s, k in zip(given, kinds, strict=True) if k == "map"]
     alone = len(flat) == len(given)
-    shown = [_spread(s.times, len(s.times) if at is not None else _IMAGES if alone else 1) for s in flat]
+    shown = [_spread(s.times, len(s.times) if chosen else _IMAGES if alone else 1) for s in flat]
     columns = len(shown[0]) if alone and len(shown[0]) > 1 else 0
     count = columns * len(given) if columns else len(given)
     panels = _panels(ax, count, columns, flat[0].axes if alone else None)
@@ -129,7 +142,7 @@ def plot_fields(sol: "Solution", what: tuple, ax: Any, kind: str, at: Any, lane:
             if k == "map":
                 _maps(np.array([panel]), series, _spread(series.times, 1), style)
             elif k == "lines":
-                _profiles(panel, series, style, at is not None)
+                _profiles(panel, series, style, chosen)
             else:
                 _over_time(panel, series, style)
         for panel in panels.flat[len(given) :]:
@@ -137,19 +150,19 @@ def plot_fields(sol: "Solution", what: tuple, ax: Any, kind: str, at: Any, lane:
     return panels.flat[0] if count == 1 else panels if columns else panels.reshape(-1)[: len(given)]
 
 
-def _kind(series: _Series, key: Any, kind: str, at: Any) -> str:
+def _kind(series: FieldSeries, name: str, kind: str, chosen: bool) -> str:
     """lines, image (over time and x) or map (over x and y)."""
     if len(series.axes) > 2:
         last = series.axes[-1]
-        raise SolveError(f"{_name(key)} runs over {_names(series.axes)}: draw a slice, sol.plot(sci.at({_name(key)}, {last.name}, {last.low:g})).")
+        raise SolveError(f"{name} runs over {_names(series.axes)}: draw a slice, sol.plot(sci.at({name}, {last.name}, {last.low:g})).")
     if len(series.axes) == 2:
         if kind == "lines":
-            raise SolveError(f'{_name(key)} runs over {_names(series.axes)}, and kind="lines" draws over one coordinate. Leave it out.')
+            raise SolveError(f'{name} runs over {_names(series.axes)}, and kind="lines" draws over one coordinate. Leave it out.')
         return "map"
-    return "lines" if kind == "lines" or at is not None or len(series.times) == 1 else "image"
+    return "lines" if kind == "lines" or chosen or len(series.times) == 1 else "image"
 
 
-def _series(sol: "Solution", key: Any, lane: Any, at: Any) -> _Series:
+def _series(sol: "Solution", key: Any, lane: Any, at: Any) -> FieldSeries:
     """The numbers of one field, in one lane, at all saved times or at those that are asked for."""
     if at is not None and sol._dense is not None:
         sol, at = sol(np.sort(np.atleast_1d(np.asarray(at, float)))), None
@@ -172,10 +185,10 @@ def _series(sol: "Solution", key: Any, lane: Any, at: Any) -> _Series:
         raise SolveError(f"{_name(key)} has no finite value to draw: sol.status says why.")
     times = times[reached]
     if at is not None:
-        rows = _nearest(times, at)
+        rows = nearest_rows(times, at)
         times, values = times[rows], values[rows]
     title = f"{label} [{d.unit}]" if d is not None and d.unit else label
-    return _Series(title, axes_of(sol, key), times, values, sol.system.units.get("t"))
+    return FieldSeries(title, axes_of(sol, key), times, values, sol.system.units.get("t"))
 
 
 def _spread(times: np.ndarray, most: int) -> np.ndarray:
@@ -184,7 +197,7 @@ def _spread(times: np.ndarray, most: int) -> np.ndarray:
     return np.linspace(0, last, count).round().astype(int) if count > 1 else np.array([last])
 
 
-def _nearest(times: np.ndarray, at: Any) -> np.ndarray:
+def nearest_rows(times: np.ndarray, at: Any) -> np.ndarray:
     """The rows nearest to the times that are asked for."""
     wanted = np.sort(np.atleast_1d(np.asarray(at, float)))
     low, high = min(times[0], times[-1]), max(times[0], times[-1])
@@ -194,11 +207,11 @@ def _nearest(times: np.ndarray, at: Any) -> np.ndarray:
     return np.unique(np.abs(times[None, :] - wanted[:, None]).argmin(1))
 
 
-def _over_time(ax: Any, series: _Series, style: dict[str, Any]) -> None:
+def _over_time(ax: Any, series: FieldSeries, style: dict[str, Any]) -> None:
     """An image with the time from left to right."""
     (axis,) = series.axes
     edges, values = _cells(axis, series.values, 1)
-    image = ax.pcolormesh(_middles(series.times), edges, values.T, **_colours(series.values), **_own(style))
+    image = ax.pcolormesh(_middles(series.times), edges, values.T, **{**_colours(series.values), **_own(style)})
     ax.set_xlabel(f"t [{series.unit}]" if series.unit else "t")
     ax.set_ylabel(_axis_label(axis))
     ax.set_title(series.title)
@@ -206,7 +219,7 @@ def _over_time(ax: Any, series: _Series, style: dict[str, Any]) -> None:
     ax.figure.colorbar(image, ax=ax)
 
 
-def _profiles(ax: Any, series: _Series, style: dict[str, Any], asked: bool) -> None:
+def _profiles(ax: Any, series: FieldSeries, style: dict[str, Any], asked: bool) -> None:
     """Lines over space, in the colour of their time."""
     from matplotlib import colormaps
 
@@ -222,7 +235,7 @@ def _profiles(ax: Any, series: _Series, style: dict[str, Any], asked: bool) -> N
         ax.legend(frameon=False)
 
 
-def _maps(row: np.ndarray, series: _Series, times: np.ndarray, style: dict[str, Any]) -> None:
+def _maps(row: np.ndarray, series: FieldSeries, times: np.ndarray, style: dict[str, Any]) -> None:
     """Images over two coordinates at some times, one scale for all."""
     colours = _colours(series.values[times])
     for ax, i in zip(row, times, strict=True):
@@ -231,7 +244,7 @@ def _maps(row: np.ndarray, series: _Series, times: np.ndarray, style: dict[str, 
     row[0].figure.colorbar(image, ax=list(row), shrink=0.9)
 
 
-def _map(ax: Any, series: _Series, values: np.ndarray, style: dict[str, Any]) -> Any:
+def _map(ax: Any, series: FieldSeries, values: np.ndarray, style: dict[str, Any]) -> Any:
     across, up = series.axes
     right, values = _cells(across, values, 0)
     top, values = _cells(up, values, 1)
@@ -249,8 +262,6 @@ def _map(ax: Any, series: _Series, values: np.ndarray, style: dict[str, Any]) ->
 
 def animate_fields(sol: "Solution", what: tuple, path: Any, fps: int, lane: Any, style: dict[str, Any]) -> Any:
     """A matplotlib animation of fields over one or two coordinates, written to a file if a path is given."""
-    from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
-
     what = what or fields_of(sol)[:1]
     if not what:
         raise SolveError("sol.animate is for fields over space, and this System has none: sol.plot() draws its quantities over time.")
@@ -258,7 +269,14 @@ def animate_fields(sol: "Solution", what: tuple, path: Any, fps: int, lane: Any,
         if not axes_of(sol, key):
             raise SolveError(f"{_name(key)} does not run over space: sol.plot({_name(key)}) draws it over time.")
     given = [_series(sol, key, lane, None) for key in what]
-    kinds = [_kind(s, key, "auto", None) for s, key in zip(given, what, strict=True)]
+    return animate_series(given, [_name(key) for key in what], path, fps, style)
+
+
+def animate_series(given: list[FieldSeries], names: list[str], path: Any, fps: int, style: dict[str, Any]) -> Any:
+    """A matplotlib animation of some series."""
+    from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
+
+    kinds = [_kind(s, name, "auto", False) for s, name in zip(given, names, strict=True)]
     flat = kinds.count("map") == len(kinds)
     panels = _panels(None, len(given), len(given), given[0].axes if flat else None).reshape(-1)
     parts = [(_moving_map if k == "map" else _moving_line)(ax, s, style) for ax, s, k in zip(panels, given, kinds, strict=True)]
@@ -281,7 +299,7 @@ def _frames(times: np.ndarray) -> list[int]:
     return [int(np.abs(times - w).argmin()) for w in wanted]
 
 
-def _moving_line(ax: Any, series: _Series, style: dict[str, Any]) -> Any:
+def _moving_line(ax: Any, series: FieldSeries, style: dict[str, Any]) -> Any:
     points, values = _closed(series.axes[0], series.values)
     (line,) = ax.plot(points, values[0], **style)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
@@ -296,7 +314,7 @@ def _moving_line(ax: Any, series: _Series, style: dict[str, Any]) -> Any:
     return show
 
 
-def _moving_map(ax: Any, series: _Series, style: dict[str, Any]) -> Any:
+def _moving_map(ax: Any, series: FieldSeries, style: dict[str, Any]) -> Any:
     image = _map(ax, series, series.values[0], {**_colours(series.values), **style})
     ax.figure.colorbar(image, ax=ax, shrink=0.9)
 
@@ -311,7 +329,7 @@ def _moving_map(ax: Any, series: _Series, style: dict[str, Any]) -> Any:
 # -- points, cells, colours ---------------------------------------------------------------------
 
 
-def _cells(axis: Axis, values: np.ndarray, place: int) -> tuple[np.ndarray, np.ndarray]:
+def _cells(axis: Any, values: np.ndarray, place: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the cells around the points end, and the values in them, along one dimension of `values`."""
     faces = getattr(axis, "faces", None)
     if axis.kind == "cells" and faces is not None:
@@ -323,7 +341,7 @@ def _cells(axis: Axis, values: np.ndarray, place: int) -> tuple[np.ndarray, np.n
     return np.array([axis.low, *inner, axis.high]), values
 
 
-def _closed(axis: Axis, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _closed(axis: Any, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points and values (time, points) of a line; a periodic one ends where it begins."""
     if axis.periodic and axis.points[0] == axis.low:
         return np.append(axis.points, axis.high), np.concatenate([values, values[:, :1]], axis=1)
@@ -349,12 +367,12 @@ def _own(style: dict[str, Any]) -> dict[str, Any]:
     return {"rasterized": True, **style}
 
 
-def _axis_label(axis: Axis) -> str:
+def _axis_label(axis: Any) -> str:
     unit = axis.coordinate.declaration.unit
     return f"{axis.name} [{unit}]" if unit else axis.name
 
 
-def _same_scale(across: Axis, up: Axis) -> bool:
+def _same_scale(across: Any, up: Any) -> bool:
     """Whether two coordinates are lengths of one kind, drawn to one scale."""
     same = across.coordinate.declaration.unit == up.coordinate.declaration.unit
     return same and 0.25 <= up.length / across.length <= 4
@@ -385,4 +403,16 @@ def _panels(ax: Any, count: int, columns: int, over: tuple[Axis, ...] | None) ->
     return made
 
 
-__all__ = ["animate_fields", "axes_of", "everything", "fields_alone", "fields_of", "plot_fields"]
+__all__ = [
+    "FieldSeries",
+    "animate_fields",
+    "animate_series",
+    "axes_of",
+    "checked_kind",
+    "draw_fields",
+    "everything",
+    "fields_alone",
+    "fields_of",
+    "nearest_rows",
+    "plot_fields",
+]

@@ -1,6 +1,7 @@
 """Floor 1: declarations. What a user writes becomes SymPy objects that carry their own declaration."""
 
-from .calculus import At, D, at, curl, div, grad, integral, laplacian
+from . import vectors as vectors  # teaches SymPy of X[i]
+from .calculus import At, D, at, curl, div, grad, integral, laplacian, normal, normal_derivative, unused_index
 from .condition import Undecided
 from .declaration import Declaration, content, declaration_of, distinct_nodes, expression_content
 from .declare import (
@@ -19,22 +20,33 @@ from .declare import (
     variables,
     white_noise,
 )
-from .heads import Applied, Component, Coordinate, Dot, Head, Quantity, Side, dot
+from .heads import Applied, Component, Coordinate, Dot, Head, Quantity, Side, dot, vector_of
+from .regions import Ball, Box, Difference, Intersection, Polygon, Region, Surface, Union, ball, box, polygon
 
 __all__ = [
     "Applied",
     "At",
+    "Ball",
+    "Box",
     "Component",
     "Coordinate",
     "D",
     "Declaration",
+    "Difference",
     "Dot",
     "Head",
+    "Intersection",
+    "Polygon",
     "Quantity",
+    "Region",
     "Side",
+    "Surface",
     "Undecided",
+    "Union",
     "as_value",
     "at",
+    "ball",
+    "box",
     "constants",
     "content",
     "curl",
@@ -51,11 +63,16 @@ __all__ = [
     "integral",
     "laplacian",
     "neural",
+    "normal",
+    "normal_derivative",
     "parameters",
+    "polygon",
     "space",
     "t",
     "table",
     "unknowns_in",
+    "unused_index",
     "variables",
+    "vector_of",
     "white_noise",
 ]

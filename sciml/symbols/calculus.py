@@ -8,17 +8,20 @@
 | `grad(u)`            | (du/dx, du/dy, ...)                   |               |
 | `div((p, q))`        | D(p, x) + D(q, y) + ...               |               |
 | `curl((p, q, r))`    | dr/dy - dq/dz, ...                    |               |
-| `laplacian(u)`       | u_xx + u_yy + ...                     |               |
+| `laplacian(u)`       | u_xx + u_yy + ...                     | `sp.Sum` over a vector |
+| `normal_derivative(u)` | n_x u_x + n_y u_y + ...             |               |
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from ..errors import ModelError
-from .declaration import declaration_of, distinct_nodes
-from .heads import Applied, Coordinate, Side
+from .declaration import Declaration, declaration_of, distinct_nodes
+from .heads import Applied, Coordinate, Quantity, Side, vector_of
 
 
 class D(sp.Function):
@@ -37,6 +40,11 @@ class D(sp.Function):
 
     @classmethod
     def eval(cls, of: sp.Expr, coordinate: Any, order: Any = 1) -> sp.Expr | None:
+        if vector_of(coordinate) is not None or (isinstance(coordinate, Coordinate) and coordinate.declaration.shape):
+            raise ModelError(
+                f"sci.D({of}, {coordinate}): derivatives by components of a vector are carried out, not kept. Write a sum, "
+                "sp.Sum((k*u.diff(X[i])).diff(X[i]), (i, 0, X.dim - 1))."
+            )
         if not isinstance(coordinate, Coordinate) or declaration_of(coordinate).kind != "space":
             raise ModelError(
                 f'sci.D({of}, {coordinate}): the second argument is a coordinate of space, s = sci.space("s", 0, 1). Rates are x.diff(sci.t).'
@@ -102,6 +110,10 @@ def at(of: Any, place: Any, position: Any = None) -> sp.Expr:
         coordinate = place
     else:
         raise ModelError(f"sci.at(..., {place}): write sci.at(u, x.left) for a side, or sci.at(u, x, 0.3) for a point.")
+    if coordinate.declaration.shape:
+        raise ModelError(
+            f"sci.at(..., {coordinate}, ...): '{coordinate}' is a vector, and values at a point are taken along scalar coordinates alone."
+        )
     low, high = coordinate.declaration.payload["low"], coordinate.declaration.payload["high"]
     if not low <= float(position) <= high:
         raise ModelError(f"sci.at(..., {coordinate}, {position}): {coordinate} lies between {low:g} and {high:g}.")
@@ -122,6 +134,9 @@ def integral(of: Any, *coordinates: Any, to: Any = None) -> sp.Expr:
     if to is not None and (len(coordinates) != 1 or to != coordinates[0]):
         raise ModelError(f"to={to}: integrals run to the coordinate itself, sci.integral(u, x, to=x).")
     for c in coordinates:
+        if c.declaration.shape or not np.isfinite([c.declaration.payload[k] for k in ("low", "high")]).all():
+            what = "a vector" if c.declaration.shape else "infinite"
+            raise ModelError(f"sci.integral({of}, {c}): '{c}' is {what}; integrals run over scalar coordinates with two ends.")
         low, high = (_exact(c.declaration.payload[k]) for k in ("low", "high"))
         of = sp.Integral(of, (c, low, high if to is None else c))
     return of
@@ -135,18 +150,66 @@ def grad(of: Any, *coordinates: Any) -> tuple[sp.Expr, ...]:
     >>> sci.grad(sci.fields("p", sci.t, x, y))
     (Derivative(p(t, x, y), x), Derivative(p(t, x, y), y))
     """
-    return tuple(sp.sympify(of).diff(c) for c in _coordinates(of, coordinates, "grad"))
+    return tuple(sp.sympify(of).diff(c) for c in _scalars(of, _coordinates(of, coordinates, "grad"), "grad"))
 
 
 def laplacian(of: Any, *coordinates: Any) -> sp.Expr:
     """The sum of the second derivatives by the Cartesian coordinates of a field, or by those given.
 
+    A vector coordinate gives a sum over its components.
+
     >>> import sciml as sci
     >>> x, y = sci.space("x", 0, 1), sci.space("y", 0, 1)
     >>> sci.laplacian(sci.fields("u", sci.t, x, y))
     Derivative(u(t, x, y), (x, 2)) + Derivative(u(t, x, y), (y, 2))
+    >>> X = sci.space("X", -1, 1, dim=100)
+    >>> sci.laplacian(sci.fields("u", sci.t, X))
+    Sum(Derivative(u(t, X), (X[i], 2)), (i, 0, 99))
     """
-    return sp.Add(*(sp.sympify(of).diff(c, 2) for c in _coordinates(of, coordinates, "laplacian")))
+    of = sp.sympify(of)
+    return sp.Add(*(_second(of, c) for c in _coordinates(of, coordinates, "laplacian")))
+
+
+def _second(of: sp.Expr, c: Coordinate) -> sp.Expr:
+    if not c.declaration.shape:
+        return of.diff(c, 2)
+    i = unused_index(of)
+    return sp.Sum(of.diff(c[i], 2), (i, 0, c.dim - 1))
+
+
+def unused_index(of: sp.Basic) -> sp.Symbol:
+    """The first of i, j, k, ... that an expression does not use."""
+    taken = {n.name for n in distinct_nodes(of) if isinstance(n, sp.Symbol)}
+    names = (letter + number for number in itertools.chain([""], map(str, itertools.count(1))) for letter in "ijklmn")
+    return sp.Symbol(next(n for n in names if n not in taken), integer=True)
+
+
+def normal(coordinate: Coordinate) -> Quantity:
+    """The component along a coordinate of the outward unit normal of the domain: `n_x`. It has a value on the boundary alone."""
+    return Quantity(Declaration("normal", f"n_{coordinate.name}", over=(coordinate,)))
+
+
+def normal_derivative(of: Any) -> sp.Expr:
+    """The derivative along the outward normal of the domain, for conditions on its boundary.
+
+    At `x.right` it is the derivative by x, at `x.left` the negative of it, and on the surface of a region that of the
+    normal there.
+
+    Raises:
+        ModelError: nothing in the expression is a field over scalar coordinates of space.
+
+    >>> import sciml as sci
+    >>> x, y = sci.space("x", -1, 1), sci.space("y", -1, 1)
+    >>> u = sci.fields("u", x, y)
+    >>> disc = sci.ball((x, y), radius=1)
+    >>> sci.System([sci.eq(sci.laplacian(u), u)], domain=disc, boundary={disc.surface: sci.eq(sci.normal_derivative(u), 1)})
+    System 'system'
+      u_xx + u_yy = u
+      domain ball((x, y), (0, 0), 1)
+      at the circle of radius 1 around (0, 0): n_x*u_x + n_y*u_y = 1
+    """
+    of = sp.sympify(of)
+    return sp.Add(*(normal(c) * of.diff(c) for c in _scalars(of, _coordinates(of, (), "normal_derivative"), "normal_derivative")))
 
 
 def div(of: Sequence[Any], *coordinates: Any) -> sp.Expr:
@@ -198,8 +261,20 @@ def _coordinates(of: Any, given: tuple, word: str) -> tuple[Coordinate, ...]:
     return tuple(found)
 
 
+def _scalars(of: Any, coordinates: tuple[Coordinate, ...], word: str) -> tuple[Coordinate, ...]:
+    """Those coordinates, none of which may be a vector."""
+    for c in coordinates:
+        if isinstance(c, Coordinate) and c.declaration.shape:
+            raise ModelError(
+                f"sci.{word}({of}): '{c}' is a vector of {c.dim} coordinates. Write sums over its components, such as "
+                f'sp.Sum(u.diff({c}[i])**2, (i, 0, {c}.dim - 1)) with i = sp.Symbol("i", integer=True), or sci.laplacian(u, {c}).'
+            )
+    return coordinates
+
+
 def _as_many(parts: list[sp.Expr], given: tuple, word: str) -> tuple[Coordinate, ...]:
     coordinates = _coordinates(sp.Add(*(p * sp.Dummy() for p in parts)), given, word)
+    _scalars(parts[0], coordinates, word)
     if len(coordinates) != len(parts):
         raise ModelError(f"sci.{word}: {len(parts)} components for the coordinates {coordinates}. Name them: sci.{word}((p, q), x, y).")
     return coordinates

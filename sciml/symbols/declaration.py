@@ -117,12 +117,33 @@ def expression_content(expression: sp.Basic) -> str:
     """A digest of an expression: its tree, with the digest and the assumptions of each declared name in it.
 
     Each distinct part is visited once, so that expressions with shared parts cost what they hold and not what they
-    would print.
+    would print. The name of an index that a sum runs over does not count.
     """
+    nodes = list(distinct_nodes(expression))
+    if any(isinstance(n, sp.Sum) for n in nodes):
+        renamed: dict[sp.Basic, tuple[sp.Basic, int]] = {}
+        for node in reversed(nodes):
+            _with_plain_indices(node, renamed)
+        expression = renamed[expression][0]
+        nodes = list(distinct_nodes(expression))
     known: dict[sp.Basic, str] = {}
-    for node in reversed(list(distinct_nodes(expression))):
+    for node in reversed(nodes):
         _node_content(node, known)
     return _node_content(expression, known)
+
+
+def _with_plain_indices(node: sp.Basic, known: dict[sp.Basic, tuple[sp.Basic, int]]) -> tuple[sp.Basic, int]:
+    """The node with the indices of its sums numbered, and how many sums stand inside each other in it."""
+    if node not in known:
+        parts = [_with_plain_indices(a, known) for a in node.args]
+        level = max((n for _, n in parts), default=0)
+        new = node.func(*(a for a, _ in parts)) if any(a is not b for (a, _), b in zip(parts, node.args, strict=True)) else node
+        if isinstance(node, sp.Sum):
+            level += 1
+            plain = {limit[0]: sp.Symbol(f"[{level}.{k}]", integer=True) for k, limit in enumerate(node.limits)}
+            new = sp.Sum(parts[0][0].xreplace(plain), *((plain[limit[0]], *limit[1:]) for limit in node.limits))
+        known[node] = (new, level)
+    return known[node]
 
 
 def _node_content(node: sp.Basic, known: dict[sp.Basic, str]) -> str:

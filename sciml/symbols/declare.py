@@ -5,6 +5,7 @@ real unless an assumption such as `positive=True` or `real=False` says otherwise
 """
 
 import builtins
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -232,19 +233,44 @@ def function(name: str, callable: Callable[..., Any], *, unit: str | None = None
     return Head(Declaration("function", name, value=callable, unit=unit, where=caller()), real=True)
 
 
-def space(name: str, low: Any, high: Any, *, periodic: bool = False, dim: int = 1, unit: str | None = None) -> sp.Symbol:
+def space(name: str, low: Any, high: Any, *, periodic: bool = False, dim: Any = 1, unit: str | None = None) -> sp.Symbol:
     """A coordinate of space on [low, high]; `dim=100` is a vector of coordinates.
 
-    >>> import sciml as sci
+    Args:
+        name: its name.
+        low: the low end, a number or `-sp.oo`; for a vector that of every component.
+        high: the high end, a number or `sp.oo`.
+        periodic: whether it closes on itself. Not for a vector.
+        dim: how many coordinates. With more than one, `X[0]` is a component, `X[i]` one inside a sum over i, and `X.dim` their number.
+        unit: text that pint reads.
+
+    Raises:
+        ModelError: ends in the wrong order, an infinite or vector-valued coordinate that is periodic.
+
+    >>> import sciml as sci, sympy as sp
     >>> s = sci.space("s", 0, 1)
+    >>> X, i = sci.space("X", -sp.oo, sp.oo, dim=100), sp.Symbol("i", integer=True)
+    >>> sp.Sum(X[i]*X[i + 1], (i, 0, X.dim - 2))
+    Sum(X[i]*X[i + 1], (i, 0, 98))
+    >>> fields("u", X).diff(X[i], 2)
+    Derivative(u(X), (X[i], 2))
     """
-    if not float(low) < float(high):
-        raise ModelError(f"space('{name}', {low}, {high}): the low end must lie below the high end.")
+    try:
+        low, high, size = float(low), float(high), operator.index(dim)
+    except TypeError:
+        raise ModelError(f"space('{name}', {low}, {high}, dim={dim}): the ends are numbers and dim is a whole number.") from None
+    if not low < high or low == np.inf or high == -np.inf:
+        raise ModelError(f"space('{name}', {low:g}, {high:g}): the low end must lie below the high end.")
+    if size < 1:
+        raise ModelError(f"space('{name}', ..., dim={size}): a vector has one component or more.")
+    if periodic and (size > 1 or not np.isfinite([low, high]).all()):
+        what = "a vector cannot be periodic; declare its coordinates one by one" if size > 1 else "a periodic coordinate has two ends"
+        raise ModelError(f"space('{name}', {low:g}, {high:g}, periodic=True): {what}.")
     _check_name(name)
     if unit is not None:
         check_unit(unit)
-    payload = {"low": float(low), "high": float(high), "periodic": bool(periodic), "dim": int(dim)}
-    return Coordinate(Declaration("space", name, unit=unit, payload=payload, shape=() if dim == 1 else (dim,), where=caller()))
+    payload = {"low": low, "high": high, "periodic": bool(periodic), "dim": size}
+    return Coordinate(Declaration("space", name, unit=unit, payload=payload, shape=() if size == 1 else (size,), where=caller()))
 
 
 def fields(

@@ -9,6 +9,7 @@ import sympy as sp
 from ..errors import ModelError, NameUnknown, UnitError, at, nearest
 from ..symbols import Applied, Quantity, declaration_of, distinct_nodes, t
 from .display import text
+from .domain import checked_final
 from .equation import Equation
 from .names import name_of
 from .structure import Matching, find_aliases, highest_orders, match, occurrences
@@ -60,12 +61,12 @@ def expression(value: Any, name: str) -> sp.Expr:
 
 def _values(system: "System") -> None:
     """An unknown's initial value may not depend on other unknowns' later values or on noise."""
-    for name, value in system.initial.items():
+    for word, name, value in [("initial", *item) for item in system.initial.items()] + [("final", *item) for item in system.final.items()]:
         if isinstance(value, sp.Basic):
             for node in distinct_nodes(value):
                 d = declaration_of(node)
                 if isinstance(node, sp.Derivative) or (d is not None and d.kind in ("noise", "field")):
-                    raise ModelError(f"The initial value of '{name}' is `{text(value)}`: use numbers, parameters and other unknowns only.")
+                    raise ModelError(f"The {word} value of '{name}' is `{text(value)}`: use numbers, parameters and other unknowns only.")
 
 
 def _observed(system: "System") -> None:
@@ -210,6 +211,10 @@ def _complain(
 def _initial_names(system: "System", orders: dict[Applied, int]) -> None:
     """Keys of `initial` are unknowns of the equations, or their derivatives below the highest."""
     orders = {**orders, **_orders_of_fields(system)}
+    checked_final(
+        system,
+        {n: 0 for n, s in system.symbols.items() if declaration_of(s).kind == "field"} | {declaration_of(u).name: n for u, n in orders.items()},
+    )
     allowed = {declaration_of(u).name + "'" * k: None for u, order in orders.items() for k in range(max(order, 1))}
     allowed.update({n: None for n, s in system.symbols.items() if declaration_of(s).kind in ("unknown", "field")})
     for name in system.initial:
@@ -251,11 +256,12 @@ def with_units(system: "System") -> "System":
     observed = {n: checker.expression(e)[0] for n, e in system.observed.items()}
     starts = _initial_expressions(system)
     initial = {n: _initial_in_units(system, checker, n, v) for n, v in starts.items()}
+    final = {n: _initial_in_units(system, checker, n, v) if isinstance(v, sp.Basic) else v for n, v in system.final.items()}
     boundary = {side: tuple(checker.equation(e) for e in conditions) for side, conditions in system.boundary.items()}
     values = _converted_values(system, checker)
     same = all(a is b for a, b in zip(equations, system.equations, strict=True))
     same = same and all(observed[n] is e for n, e in system.observed.items())
-    same = same and all(initial[n] is v for n, v in starts.items()) and not values
+    same = same and all(initial[n] is v for n, v in starts.items()) and all(final[n] is v for n, v in system.final.items()) and not values
     same = same and all(a is b for side, conditions in system.boundary.items() for a, b in zip(boundary[side], conditions, strict=True))
     if same:
         return system
@@ -264,6 +270,7 @@ def with_units(system: "System") -> "System":
         equations=tuple(e.map(revalue) for e in equations),
         observed={n: revalue(e) for n, e in observed.items()},
         initial={n: revalue(e) for n, e in {**system.initial, **initial}.items()},
+        final={n: revalue(e) for n, e in final.items()},
         boundary={side: tuple(e.map(revalue) for e in conditions) for side, conditions in boundary.items()},
         converted=True,
     )

@@ -6,7 +6,7 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
-from ..symbols import Applied, Coordinate, declaration_of
+from ..symbols import Applied, Coordinate, declaration_of, t, vector_of
 
 
 def _order_in_time(node: sp.Derivative) -> int | None:
@@ -39,10 +39,11 @@ class _Text(StrPrinter):
 
     def _print_Derivative(self, node: Any) -> str:
         """x' for a rate, u_xy for derivatives in space, u_xx' for both."""
-        if not isinstance(node.expr, Applied) or not all(isinstance(v, Coordinate) and n.is_Integer for v, n in node.variable_count):
+        counts = node.variable_count
+        if not isinstance(node.expr, Applied) or not all((isinstance(v, Coordinate) or vector_of(v)) and n.is_Integer for v, n in counts):
             return super()._print_Derivative(node)
-        in_space = "".join(v.name * int(n) for v, n in node.variable_count if v.declaration.kind != "time")
-        in_time = sum(int(n) for v, n in node.variable_count if v.declaration.kind == "time")
+        in_space = "".join((self._print(v)) * int(n) for v, n in counts if v != t)
+        in_time = sum(int(n) for v, n in counts if v == t)
         return self._print(node.expr) + (f"_{in_space}" if in_space else "") + "'" * in_time
 
 

@@ -6,7 +6,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ..errors import ModelError, at
-from ..symbols import Applied, Declaration, Head, Quantity, Side, declaration_of, t
+from ..symbols import Applied, Component, Declaration, Head, Quantity, Side, declaration_of, t
 from .display import text
 
 
@@ -16,6 +16,7 @@ class Names:
     def __init__(self) -> None:
         self.symbols: dict[str, sp.Expr] = {}
         self._seen: set[sp.Basic] = set()
+        self._indices: set[sp.Basic] = set()
 
     def read(self, expression: sp.Basic) -> None:
         """Enters every declared name in the expression and, through declared values, the names behind it."""
@@ -26,6 +27,10 @@ class Names:
                 continue
             self._seen.add(node)
             found = declaration_of(node)
+            if isinstance(node, sp.Sum):
+                self._indices.update(node.bound_symbols)
+            elif node in self._indices:
+                continue
             if found is not None:
                 self._enter(found, node)
                 if isinstance(found.value, sp.Basic):
@@ -59,6 +64,8 @@ def _refuse_undeclared(node: Any, expression: sp.Basic) -> None:
     shown = shown if len(shown) < 80 else shown[:77] + "..."
     if isinstance(node, sp.Symbol) and name == t.name:
         raise ModelError(f"`{shown}` uses Symbol('t'), which is not sci.t: it is another symbol that prints the same. Write t = sci.t.")
+    if isinstance(node, sp.Symbol) and any(node in c.free_symbols for c in expression.atoms(Component)):
+        raise ModelError(f"The index '{name}' in `{shown}` belongs to no sum. Write sp.Sum(..., ({name}, 0, X.dim - 1)), or a number for it.")
     if isinstance(node, sp.Symbol):
         cure = f'{name} = sci.parameters("{name}", 1.0)'
         raise ModelError(f"'{name}' in `{shown}` is not declared: it is a bare SymPy symbol. Write {cure} (or sci.constants).")
@@ -75,7 +82,7 @@ def rename(expression: sp.Basic, prefix: str) -> Any:
             return memo[node]
         d = declaration_of(node)
         args = [visit(a) for a in node.args]
-        if d is not None and d.kind not in ("time", "space", "function"):
+        if d is not None and d.kind not in ("time", "space", "function", "normal"):
             value = visit(d.value) if isinstance(d.value, sp.Basic) else d.value
             new = _renamed(d, prefix, value)
             out = Head(new, **type(node)._given)(*args) if isinstance(node, Applied) else Quantity(new, **node._assumptions_orig)

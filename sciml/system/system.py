@@ -8,13 +8,15 @@ from typing import Any
 import sympy as sp
 
 from ..errors import ModelError, NameUnknown, nearest
-from ..symbols import Applied, Coordinate, as_value, content, declaration_of, expression_content
+from ..symbols import Applied, Coordinate, Region, Surface, as_value, content, declaration_of, expression_content
 from . import check
 from .boundary import as_boundary, checked_boundary
 from .display import latex, latex_name, text
+from .domain import as_domain, checked_domain
 from .equation import Equation, as_equation
 from .names import Names, name_of, rename
 from .structure import highest_orders
+from .sums import checked_sums
 from .terms import written_out
 
 
@@ -25,7 +27,10 @@ class System:
         equations: `sci.eq(...)`; also `sympy.Eq`, pairs `(lhs, rhs)`, dicts `{lhs: rhs}`.
         initial: values at the start, by unknown or name: numbers, arrays, expressions of parameters;
             `x.diff(t)` or "x'" may be a key. Goes before what `sci.variables(initial=...)` says.
-        boundary: conditions at the sides of space, `{x.left: sci.eq(u, 0), x.right: [...]}`; everything in them is taken at the side.
+        final: values of fields at the end of time, written as those at the start: the terminal conditions of backward equations.
+        boundary: conditions at the sides of space, `{x.left: sci.eq(u, 0), x.right: [...]}`, or on surfaces of the domain,
+            `{hole.surface: sci.eq(u, 0)}`; everything in them is taken there.
+        domain: a region of space, `sci.box((x, y), (0, 0), (1, 1)) - hole`; without one it is all of the coordinates' ranges.
         observed: further quantities by name, as expressions: they print, plot and save, and cost nothing to solve.
         units: of the time (and of coordinates): `{sci.t: "s"}`.
         calculus: how white noise is read, "ito" or "stratonovich".
@@ -51,6 +56,10 @@ class System:
     equations: tuple[Equation, ...]
     initial: dict[str, Any]
     boundary: dict[str, tuple[Equation, ...]]
+    final: dict[str, Any]
+    domain: Region | None
+    surfaces: dict[str, Surface]
+    """The surfaces among the keys of `boundary`, by name."""
     observed: dict[str, sp.Expr]
     units: dict[str, str]
     calculus: str
@@ -72,6 +81,8 @@ class System:
         *,
         initial: Mapping[Any, Any] | None = None,
         boundary: Any = None,
+        final: Mapping[Any, Any] | None = None,
+        domain: Any = None,
         observed: Mapping[str, Any] | None = None,
         units: Mapping[Any, str] | None = None,
         calculus: str = "ito",
@@ -81,10 +92,15 @@ class System:
     ) -> None:
         own = [e for given in _listed(equations) for e in as_equation(given)]
         parts = check.components(components)
+        whole = as_domain(domain, [p.domain for p in parts])
+        conditions, surfaces = as_boundary(boundary, [p._as_component() for p in parts], whole)
         self._set(
             equations=(*(e for p in parts for e in p._as_component().equations), *own),
             initial={**_prefixed(parts, "initial"), **{name_of(k): as_value(v, name_of(k)) for k, v in (initial or {}).items()}},
-            boundary=as_boundary(boundary, [p._as_component().boundary for p in parts]),
+            boundary=conditions,
+            final={**_prefixed(parts, "final"), **{name_of(k): as_value(v, name_of(k)) for k, v in (final or {}).items()}},
+            domain=whole,
+            surfaces=surfaces,
             observed={**_prefixed(parts, "observed"), **{str(k): check.expression(v, str(k)) for k, v in (observed or {}).items()}},
             units={**{k: v for p in parts for k, v in p.units.items()}, **{name_of(k): v for k, v in (units or {}).items()}},
             calculus=calculus,
@@ -97,6 +113,8 @@ class System:
         )
         check.whole(self)
         checked_boundary(self)
+        checked_domain(self)
+        checked_sums(self)
 
     def _set(self, **fields: Any) -> None:
         for key, value in fields.items():
@@ -119,7 +137,7 @@ class System:
                 yield e.lhs
                 yield e.rhs
         yield from self.observed.values()
-        yield from (v for v in self.initial.values() if isinstance(v, sp.Basic))
+        yield from (v for values in (self.initial, self.final) for v in values.values() if isinstance(v, sp.Basic))
 
     # -- immutable, comparable ------------------------------------------------
 
@@ -137,6 +155,9 @@ class System:
             [(k, content(self.initial[k])) for k in sorted(self.initial)],
             [(k, expression_content(v)) for k, v in self.observed.items()],
             *([[(k, expression_content(e.lhs), expression_content(e.rhs)) for k, v in self.boundary.items() for e in v]] if self.boundary else []),
+            *([("final", [(k, content(self.final[k])) for k in sorted(self.final)])] if self.final else []),
+            *([("domain", content(self.domain))] if self.domain is not None else []),
+            *([("surfaces", content(self.surfaces))] if self.surfaces else []),
             *([content(self.grid)] if self.grid is not None else []),
             [(expression_content(k), expression_content(v)) for k, v in self.eliminated.items()],
             sorted(self.units.items()),
@@ -165,11 +186,14 @@ class System:
             raise ModelError(
                 "This System is discretised. Change the one it was made from, and discretise that: sci.discretize(system.replace(...), methods)."
             )
-        allowed = ("equations", "initial", "boundary", "observed", "units", "calculus", "name", "description")
+        allowed = ("equations", "initial", "boundary", "final", "domain", "observed", "units", "calculus", "name", "description")
         for key in changes:
             if key not in allowed:
                 raise ModelError(f"System has no argument '{key}'. {nearest(key, allowed)}")
-        new = System(**{**{k: getattr(self, k) for k in allowed}, **changes})
+        given = {**{k: getattr(self, k) for k in allowed}, **changes}
+        if isinstance(given["boundary"], Mapping):
+            given["boundary"] = {self.surfaces.get(k, k) if isinstance(k, str) else k: v for k, v in given["boundary"].items()}
+        new = System(**given)
         return new.derive(components=self.components, converted=self.converted)
 
     def derive(self, **changes: Any) -> "System":
@@ -200,6 +224,7 @@ class System:
             equations=[e.map(change) for e in self.equations],
             initial={k: change(v) for k, v in self.initial.items()},
             boundary={k: [e.map(change) for e in v] for k, v in self.boundary.items()},
+            final={k: change(v) for k, v in self.final.items()},
             observed={k: change(v) for k, v in self.observed.items()},
         )
 
@@ -245,11 +270,13 @@ class System:
 
     def _as_component(self) -> "System":
         """This System with every name prefixed by its own."""
+        renamed = lambda values: {f"{self.name}.{k}": rename(v, self.name) if isinstance(v, sp.Basic) else v for k, v in values.items()}  # noqa: E731
         return self.derive(
             equations=tuple(e.map(lambda side: rename(side, self.name)) for e in self.equations),
-            initial={f"{self.name}.{k}": rename(v, self.name) if isinstance(v, sp.Basic) else v for k, v in self.initial.items()},
+            initial=renamed(self.initial),
+            final=renamed(self.final),
             boundary={k: tuple(e.map(lambda side: rename(side, self.name)) for e in v) for k, v in self.boundary.items()},
-            observed={f"{self.name}.{k}": rename(v, self.name) for k, v in self.observed.items()},
+            observed=renamed(self.observed),
         )
 
     @property
@@ -269,16 +296,19 @@ class System:
 
     def __repr__(self) -> str:
         lines = [f"System '{self.name}'", *(f"  {e}" for e in self.equations)]
+        lines += [f"  domain {self.domain}"] if self.domain is not None else []
         lines += [f"  at {side}: {e}" for side, conditions in self.boundary.items() for e in conditions]
         lines += [f"  {text(u)} := {text(d)}" for u, d in self.eliminated.items()]
         lines += [f"  observed {n} = {text(e)}" for n, e in self.observed.items()]
-        lines += [f"  initial {n} = {text(v) if isinstance(v, sp.Basic) else v}" for n, v in self.initial.items()]
+        times = [("initial", self.initial), ("final", self.final)]
+        lines += [f"  {word} {n} = {text(v) if isinstance(v, sp.Basic) else v}" for word, values in times for n, v in values.items()]
         return "\n".join(lines)
 
     def latex(self) -> str:
         """The equations as a LaTeX `aligned` block."""
         rows = [rf"{latex(e.lhs)} &= {latex(e.rhs)}" for e in self.equations]
         rows += [rf"{latex(e.lhs)} &= {latex(e.rhs)} \quad \text{{at {side}}}" for side, conditions in self.boundary.items() for e in conditions]
+        rows += [rf"{latex_name(n)} &= {_latex_value(v)} \quad \text{{at the end}}" for n, v in self.final.items()]
         rows += [rf"{latex(u)} &:= {latex(d)}" for u, d in self.eliminated.items()]
         rows += [rf"{latex_name(n)} &= {latex(e)}" for n, e in self.observed.items()]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
@@ -288,7 +318,8 @@ class System:
 
 
 _FIELDS = (
-    "equations", "initial", "boundary", "observed", "units", "calculus", "name", "components", "description", "eliminated", "converted", "grid",
+    "equations", "initial", "boundary", "final", "domain", "surfaces", "observed", "units", "calculus", "name", "components", "description",
+    "eliminated", "converted", "grid",
 )  # fmt: skip
 
 
@@ -298,6 +329,12 @@ def _listed(equations: Any) -> list[Any]:
     if isinstance(equations, sp.Basic | str) or not isinstance(equations, Iterable):
         raise ModelError(f"System needs a list of equations, not {equations!r}. Write sci.System([sci.eq(left, right), ...]).")
     return list(equations)
+
+
+def _latex_value(value: Any) -> str:
+    if isinstance(value, sp.Basic):
+        return latex(value)
+    return f"{value:g}" if isinstance(value, float) else r"\text{an array}"
 
 
 def _prefixed(parts: list[System], field: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ unit, and that unit; None stands for a unit that fits everything (the number 0, 
 | power            | unit to a constant power; a variable exponent needs a plain base |
 | derivative       | unit / (unit of the variable)**n                           |
 | D(f, x), integral| unit / unit of x, unit * unit of x                         |
+| sum over an index| the unit of its terms                                     |
 | white noise      | (unit of time)**-0.5, and of each coordinate that it is over |
 | exp, sin, ...    | a plain number in and out (1 mL/L is converted, degrees too)|
 """
@@ -23,7 +24,7 @@ from typing import Any
 import sympy as sp
 
 from ..errors import UnitError
-from ..symbols import At, Component, Coordinate, D, Dot, declaration_of
+from ..symbols import At, Component, Coordinate, D, Dot, declaration_of, vector_of
 from ..symbols.units import dimensionless, factor, unit
 from ..symbols.units import text as unit_text
 from .display import text
@@ -76,6 +77,11 @@ class UnitChecker:
             return self._power(node)
         if isinstance(node, sp.Derivative):
             return self._derivative(node)
+        if isinstance(node, sp.Sum):
+            inner, found = self.expression(node.function)
+            return (node if inner is node.function else sp.Sum(inner, *node.limits)), found
+        if isinstance(node, sp.KroneckerDelta) or (node.is_Symbol and node.is_integer):  # the index of a sum is a plain number
+            return node, dimensionless()
         if isinstance(node, D | At | sp.Integral):
             return self._over_space(node)
         if isinstance(node, Component):
@@ -159,7 +165,7 @@ class UnitChecker:
         inner, found = self.expression(node.expr)
         if found is not None:
             for variable, order in node.variable_count:
-                found = found / self._coordinate(variable) ** int(order)
+                found = found / self._coordinate(vector_of(variable) or variable) ** int(order)
         return (node if inner is node.expr else sp.Derivative(inner, *node.variable_count)), found
 
     def _over_space(self, node: Any) -> Checked:

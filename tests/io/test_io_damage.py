@@ -40,7 +40,7 @@ def index_of(content, kind):
         ('{"format": "sciml-system"}', "no field 'version'"),
         ('{"format": "sciml-system", "version": true}', "'version' of the file is True and not a whole number"),
         ('{"format": "sciml-system", "version": 0}', "version 0 of the format, which never was"),
-        ('{"format": "sciml-system", "version": 99, "content": 3}', r"version 99 .* reads up to 2.*pip install --upgrade"),
+        ('{"format": "sciml-system", "version": 99, "content": 3}', r"version 99 .* reads up to 3.*pip install --upgrade"),
         ('{"format": "sciml-system", "version": 1}', "no field 'content'"),
         ('{"format": "sciml-system", "version": 1, "content": []}', "'content' of the file is .* not an object"),
         ('{"format": "a", "format": "sciml-system"}', "a field twice"),

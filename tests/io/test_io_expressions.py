@@ -69,7 +69,9 @@ def test_every_function_that_compiles_is_in_the_table_under_a_name_of_its_own():
     assert all(HEADS[head.__name__] is head for head in TABLE if isinstance(head, type))
 
 
-_OWN_TEST = (sp.Derivative, sp.Integral, sp.Piecewise, ExprCondPair, sp.And, sp.Or, sp.Not)
+_i, _j = sp.symbols("i j", integer=True)
+w = sci.constants("w", [1.0, 2.0, 3.0])
+_OWN_TEST = (sp.Derivative, sp.Integral, sp.Sum, sp.Piecewise, ExprCondPair, sp.And, sp.Or, sp.Not)
 
 
 @pytest.mark.parametrize("name", [name for name, head in sorted(HEADS.items()) if head not in _OWN_TEST])
@@ -99,6 +101,8 @@ def test_heads(name, arguments):
         sp.Not(sp.And(x > 1, y > 1, evaluate=False), evaluate=False),
         sp.Max(x, y, 0) + sp.Min(x, 2) + sp.Abs(a - 3),
         z[0] * z[1] + z[0].diff(sci.t),
+        sp.Sum(w[_i] * w[_i + 1] ** 2, (_i, 0, 1)) * sp.Sum(sp.KroneckerDelta(_i, 1) * _i, (_i, 0, 2)),
+        sp.Sum(w[_i] * w[_j], (_i, 0, 2), (_j, 0, 2)),
         sci.dot(np.eye(2), z),
         k(x) * k(2 * x + 1) + k(0.25),
         sp.sqrt(p**2) + sp.sqrt(a**2),

@@ -90,7 +90,7 @@ def test_spaces_and_parameters_over_them(path):
     r = sci.space("r", -1, 1, dim=3)
     d = sci.parameters("d", 0.1, unit="m**2", over=s)
     u = sci.fields("u", sci.t, s)
-    again = through(sci.System([sci.eq(u.diff(sci.t), d * u.diff(s, 2))], observed={"far": d * r, "slope": d.diff(s)}), path)
+    again = through(sci.System([sci.eq(u.diff(sci.t), d * u.diff(s, 2))], observed={"far": d * r[0], "slope": d.diff(s)}), path)
     assert declaration_of(again.symbols["d"]).over == (s,)
     assert again.symbols["s"] == s and again.symbols["r"].declaration.shape == (3,)
 
@@ -338,7 +338,7 @@ def test_a_link_is_written_through(path, tmp_path):
 def test_every_field_of_a_system_and_of_a_declaration_is_in_the_file():
     """A field that is added to a System or a Declaration must be added to the file too."""
     (fields,) = neural_system().__reduce__()[1]
-    assert set(fields) == {*store._TEXTS, *store._FLAGS, *store._TABLES, *store._PAIRS, "boundary", "grid"}
+    assert set(fields) == {*store._TEXTS, *store._FLAGS, *store._TABLES, *store._PAIRS, *store._REGIONAL, "boundary", "grid"}
     assert {f.name for f in dataclasses.fields(Declaration)} - {f.name for f in write.KEPT} == {"where"}
 
 

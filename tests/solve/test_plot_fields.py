@@ -8,7 +8,7 @@ import sympy as sp
 
 import sciml as sci
 from sciml.errors import SolveError
-from sciml.solve.plot_fields import _cells, _frames, _nearest, _spread
+from sciml.solve.plot_fields import _cells, _frames, nearest_rows, _spread
 
 t = sci.t
 
@@ -208,5 +208,5 @@ def test_small_parts():
     axis = sci.discretize(rod(), {x: sci.FiniteVolume(4, flux="upwind", grid=np.array([0, 0.1, 0.3, 0.6, 1.0]))}).grid.axes["x"]
     np.testing.assert_allclose(_cells(axis, np.zeros(4), 0)[0], [0, 0.1, 0.3, 0.6, 1.0])
     times = np.array([0.0, 0.1, 1.0])
-    assert list(_spread(times, 1)) == [2] and list(_spread(times, 2)) == [0, 2] and list(_nearest(times, [0.9, 0.04])) == [0, 2]
+    assert list(_spread(times, 1)) == [2] and list(_spread(times, 2)) == [0, 2] and list(nearest_rows(times, [0.9, 0.04])) == [0, 2]
     assert _frames(times) == [0, 1, 2] and len(_frames(np.linspace(0, 1, 5000))) == 200

@@ -17,6 +17,7 @@ import sympy as sp
 from ...errors import ModelError, nearest
 from ...symbols import Coordinate, Quantity, declaration_of, t
 from ...system import Equation, System, name_of, text
+from ..gridless import on_ranges
 from . import dealias, fluxes
 from .arrays import FULL, INSIDE, Arrays, coordinates_in
 from .axes import Cells
@@ -61,7 +62,7 @@ def discretize(system: Any, methods: Any) -> System:
             raise ModelError(f"System '{system.name}' has no coordinate '{name}'. {nearest(name, spaces)}")
     if not any(declaration_of(s).kind == "field" for s in system.symbols.values()):
         raise ModelError(f"System '{system.name}' has no field over space: there is nothing to discretise. Solve it as it is.")
-    return on_grid(Grid(system, by_name))
+    return on_grid(Grid(on_ranges(system), by_name))
 
 
 def on_grid(grid: Grid) -> System:

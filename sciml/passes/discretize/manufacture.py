@@ -11,8 +11,9 @@ import numpy as np
 import sympy as sp
 
 from ...errors import CompileError, ModelError, NameUnknown, nearest
-from ...symbols import Applied, At, Coordinate, D, Head, declaration_of, distinct_nodes, t
+from ...symbols import Applied, At, Coordinate, D, Dot, Head, declaration_of, distinct_nodes, t
 from ...system import Equation, System, name_of, text
+from ..indexed import Formulas, by_components, resolved
 from .arrays import as_at, coordinates_in
 
 
@@ -26,7 +27,8 @@ def manufacture(system: Any, solution: Any) -> System:
     Returns:
         A System with the same left sides. Each equation has a source added; each condition the right side that the solution
         gives there; the initial values are those of the solution at t = 0, so solve it with t_span=(0, ...). Fields without a
-        rate, such as a pressure, get no initial value. A parameter over space that was declared as an expression counts as that
+        rate, such as a pressure, get no initial value. Values at the end stay formulas of t.
+        A parameter over space that was declared as an expression counts as that
         expression in the sources.
 
     Raises:
@@ -52,8 +54,9 @@ def manufacture(system: Any, solution: Any) -> System:
     formulas = _Formulas(system, solution)
     return system.replace(
         equations=[formulas.sourced(e) for e in system.equations],
-        boundary={side: [formulas.condition(e, side) for e in conditions] for side, conditions in system.boundary.items()},
+        boundary={system.surfaces.get(side, side): [formulas.condition(e, side) for e in listed] for side, listed in system.boundary.items()},
         initial=formulas.initial(),
+        final={name: formulas.of[name] for name in system.final},
     )
 
 
@@ -79,7 +82,7 @@ class _Formulas:
                 f"sci.manufacture needs a solution for every unknown of System '{system.name}', and '{missing[0]}' has none. "
                 f"Write sci.manufacture(system, {{..., {missing[0]}: expression}})."
             )
-        self._memo: dict[sp.Basic, sp.Expr] = {}
+        self._memo: dict[Any, Any] = {}
 
     def _checked(self, name: str, value: Any) -> sp.Expr:
         own = declaration_of(self.unknowns[name]).over or (t,)
@@ -101,7 +104,7 @@ class _Formulas:
                     f"The solution for '{name}' depends on {n.name}, and '{name}' does not: it depends on {', '.join(c.name for c in own)}."
                 )
         for c in own:
-            if c != t and c.declaration.payload["periodic"] and not _periodic(expression, c):
+            if c != t and c.declaration.payload["periodic"] and not periodic_in(expression, c):
                 low, high = (c.declaration.payload[k] for k in ("low", "high"))
                 raise ModelError(
                     f"'{c.name}' is periodic, and the solution for '{name}' has other values at {c.name} = {high:g} than at {low:g}. "
@@ -118,6 +121,10 @@ class _Formulas:
 
     def condition(self, e: Equation, side: str) -> Equation:
         """A condition with the right side that the solution gives it."""
+        if side in self.system.surfaces:
+            region = self.system.surfaces[side].region
+            left, right = (on_surface(self.value(s), region) for s in (e.lhs, e.rhs))
+            return Equation(e.lhs, self._right_side(e, left, right), e.where, e.of)
         name, _, end = side.rpartition(".")
         coordinate = self.system.coordinates[name]
         low_or_high = coordinate.declaration.payload["low" if end == "left" else "high"]
@@ -146,7 +153,7 @@ class _Formulas:
             order = _time_order(self.system, symbol)
             if t not in symbol.args or (order == 0 and name not in self.system.initial and declaration_of(symbol).value is None):
                 continue
-            for k in range(max(order, 1)):
+            for k in range(max(order, 1) - (name in self.system.final)):
                 value = shorter(self.of[name].diff((t, k)).subs(t, 0))
                 if value.has(sp.nan, sp.zoo, sp.oo):
                     what = f"the rate of order {k} of the" if k else "the"
@@ -156,13 +163,13 @@ class _Formulas:
 
     # -- expressions with the solution put in -----------------------------------------------------
 
-    def value(self, e: sp.Expr) -> sp.Expr:
+    def value(self, e: Any) -> Any:
         """An expression with the solution in place of the unknowns, all derivatives and integrals carried out."""
         if e not in self._memo:
             self._memo[e] = self._value(e)
         return self._memo[e]
 
-    def _value(self, e: Any) -> sp.Expr:
+    def _value(self, e: Any) -> Any:
         d = declaration_of(e)
         if d is not None and d.kind == "noise":
             raise CompileError(f"The white noise '{d.name}' leaves no formula a solution. Manufacture the System without it.")
@@ -170,6 +177,9 @@ class _Formulas:
             return self.of[d.name] if e == self.unknowns[d.name] else self.value(as_at(e))
         if d is not None and d.kind == "parameter" and d.over and isinstance(d.value, sp.Basic):
             return self.value(d.value)
+        if isinstance(e, sp.Sum) or by_components(e):
+            inner = resolved(e, Formulas(self.value), f"`{text(e)}`")
+            return self.value(inner) if inner != e else e.func(*(self.value(a) for a in e.args))
         if isinstance(e, sp.Derivative):
             return self.value(e.expr).diff(*e.variable_count)
         if isinstance(e, D):
@@ -210,14 +220,54 @@ _READABLE = 300  # operations; simplifying more takes long and makes nothing sho
 
 
 def shorter(e: sp.Expr) -> sp.Expr:
-    """The shortest of a few forms of an expression."""
+    """The shortest of a few forms of an expression. Sums over components stay as they are: their parts are shared."""
+    if e.has(sp.Sum, Dot):
+        return e
     forms = [e, sp.expand(e)]
     if sp.count_ops(e) <= _READABLE:
         forms += [sp.simplify(e), sp.factor_terms(forms[1])]
     return min(forms, key=lambda form: (form.has(sp.Subs, sp.Derivative), sp.count_ops(form)))
 
 
-def _periodic(e: sp.Expr, c: Coordinate) -> bool:
+def on_surface(e: sp.Expr, region: Any) -> sp.Expr:
+    """An expression on the surface of a region: 0 where it is the factor that vanishes on a sphere, else as it is."""
+    radius = getattr(region, "radius", None)
+    if radius is None or e.is_number:
+        return e
+    X = region.coordinates[0]
+    if not X.declaration.shape:
+        return sp.S.Zero if _zero_on_sphere(e, region) else e
+    centered = not region.center
+
+    def is_square(n: Any) -> bool:
+        if not centered:
+            return False
+        if isinstance(n, sp.Sum):
+            i, low, high = n.limits[0]
+            return len(n.limits) == 1 and n.function == X[i] ** 2 and (low, high) == (0, X.dim - 1)
+        return isinstance(n, Dot) and n.args == (X, X)
+
+    squares = {n: exact(radius) ** 2 for n in distinct_nodes(e) if is_square(n)}
+    return sp.S.Zero if e.xreplace(squares) == 0 else e
+
+
+def _zero_on_sphere(e: sp.Expr, ball: Any) -> bool:
+    """Whether an expression vanishes at a few points of the surface of a ball."""
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        ray = rng.normal(size=len(ball.coordinates))
+        ray *= ball.radius / np.linalg.norm(ray)
+        here = {c: sp.Float(m + r) for c, m, r in zip(ball.coordinates, ball.center, ray, strict=True)}
+        point = {**{s: sp.Float(rng.uniform(0.5, 1.5)) for s in sorted(e.free_symbols, key=str)}, **here}
+        try:
+            if abs(complex(e.subs(point).evalf())) > 1e-12:
+                return False
+        except (TypeError, ValueError):
+            return False  # measured inputs or networks: nothing to compute here
+    return True
+
+
+def periodic_in(e: sp.Expr, c: Coordinate) -> bool:
     """Whether the values at both ends agree, at a few values of everything else."""
     low, high = (exact(c.declaration.payload[k]) for k in ("low", "high"))
     gap = e.subs(c, high) - e.subs(c, low)

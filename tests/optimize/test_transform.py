@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from sciml.errors import FitError
-from sciml.fit.transform import transform_of
+from sciml.optimize import transform_of
 
 BOUNDS = [(None, None), (0.0, None), (None, 2.0), (-1.0, 3.0), (1e-3, 1e2)]
 

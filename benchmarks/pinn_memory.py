@@ -1,0 +1,84 @@
+"""How much memory does one training step take in many dimensions? Two-body Allen-Cahn as in `pinn_cost`, each size in a process of its own.
+
+The step: 100 points, a tanh MLP of width 128 without shared weights, Adam, the source term of the solution. Two figures for each:
+
+    planned    what XLA lays out for the step: weights, Adam's two averages, constants, and all temporary arrays
+    process    the largest resident memory of the whole process, Python and the compiler included, and that before the first array
+
+Targets on a CPU: at most 600 MB at d = 100 000, linear in d. On a GPU: 1 000 000 dimensions at 200 steps a second and at most 4 GB.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from .common import table
+from .pinn_cost import ENTRIES, begun, planned, step_of
+
+SIZES = (1_000, 10_000, 100_000)
+GPU_SIZES = (1_000_000,)
+
+
+def measured(d, way, steps):
+    """One size in this process."""
+    from sciml.pinn.plans import Sparse
+
+    before = peak()
+    step = step_of(planned(d, "gram" if way == "gram" else Sparse(ENTRIES)), d)
+    constants, state = begun(d)
+    compiled = step.lower(constants, *state).compile()
+    found = compiled.compiled.memory_analysis()
+    layout = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes + found.temp_size_in_bytes
+    *state, value = compiled(constants, *state)
+    jax.block_until_ready(value)
+    began = time.perf_counter()
+    for _ in range(steps):
+        *state, value = compiled(constants, *state)
+    jax.block_until_ready(value)
+    seconds = (time.perf_counter() - began) / steps
+    device = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0) / 1e6
+    sizes = {"planned": layout / 1e6, "temporary": found.temp_size_in_bytes / 1e6, "process": peak(), "before": before, "device": device}
+    return {**sizes, "step": seconds}
+
+
+def peak():
+    """The largest resident memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def apart(d, way, steps):
+    """One size in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.pinn_memory", str(d), way, str(steps)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def main():
+    on_gpu = jax.default_backend() == "gpu"
+    sizes = SIZES + (GPU_SIZES if on_gpu else ())
+    columns = ["way", "dimensions", "planned MB", "of it temporary", "process MB", "before", "device MB", "steps/s", "target MB"]
+    rows = []
+    for way in ("sparse", "gram"):
+        found = {d: apart(d, way, 1000 if on_gpu else 3) for d in sizes}
+        for d, m in found.items():
+            target = {100_000: 600, 1_000_000: 4000}.get(d, "")
+            rows.append([way, d, m["planned"], m["temporary"], m["process"], m["before"], m["device"], 1 / m["step"], target])
+        slopes = np.diff([found[d]["planned"] for d in SIZES]) / np.diff(SIZES)
+        last = found[SIZES[-1]]
+        million = last["planned"] + slopes[-1] * (1_000_000 - SIZES[-1])
+        rows.append([way, "1000000, extrapolated", million, "", last["process"] + million - last["planned"], "", "", "", 4000])
+        rows.append([way, "bytes per dimension", *(f"{1e6 * s:.0f}" for s in slopes), "", "", "", "", ""])
+    table("pinn memory: one training step by dimension", columns, rows)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4:
+        print(json.dumps(measured(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))
+    else:
+        main()
