@@ -20,7 +20,7 @@ import numpy as np
 from ..codegen import LoweredPointwise, lower_pointwise
 from ..errors import FitError, ModelError, NameUnknown, nearest
 from ..optimize import Transform, transform_of
-from ..passes import Pointwise, linear_in, pointwise
+from ..passes import Diagonal, Laplacian, Pointwise, linear_in, pointwise
 from ..symbols import declaration_of, t
 from ..system import System, name_of
 from .data import measured, measured_terms
@@ -48,11 +48,13 @@ def fit(
     noise: Mapping[str, float] | float = 1.0,
     conditions: str | Sequence[str] = "hard",
     derivatives: Any = "auto",
+    modes: int = 1,
     points: Any = None,
     sampling: Any = "auto",
     weights: Any = "auto",
     train: Any = "auto",
     windows: Any = 1,
+    minutes: float | None = None,
     key: Any = None,
     checkpoint: Any = None,
     resume: bool = False,
@@ -79,6 +81,7 @@ def fit(
         conditions: "hard" builds in what it can, "soft" nothing, or the names of terms to build in.
         derivatives: "auto", a plan for all terms ("taylor", "nested", "reverse", "gram", "directions", `sci.pinn.Sparse(16)`,
             `sci.pinn.Dense(16)`), or a dict by term.
+        modes: cosines and sines that a periodic coordinate gives to the network: those of 1, 2, ... waves.
         points: how many points inside the domain, or a dict by term or kind ({"equation": 2000, "boundary": 200}).
         sampling: "uniform", "sobol", "latin", "grid", "rad" (more where the residual is large), or a function of (key, n).
             "rad" if left out, "uniform" with estimated derivatives.
@@ -86,6 +89,7 @@ def fit(
             several terms.
         train: stages: a list of `sci.pinn.Stage`, methods, transformations of optax; or a number of steps of Adam.
         windows: of time, one network for each: a number, or the times between them. For long times, and what becomes chaotic.
+        minutes: after which a training stops, of each window if there are several; no limit if left out.
         key: of the network's weights (where it is made here), of points and of estimates; `jax.random.key(0)` if left out.
         checkpoint: a file to write the run to.
         resume: go on where that file stands.
@@ -114,11 +118,13 @@ def fit(
         raise ModelError(f"sci.pinn.fit takes a System, not {type(system).__name__}: sci.pinn.fit(system, network).")
     if checkpoint is not None and not resume and Path(checkpoint).exists():
         raise FitError(f"{checkpoint} is there already. Write resume=True to go on from it, give another name, or delete it.")
+    if minutes is not None and not minutes > 0:
+        raise FitError(f"minutes={minutes!r}: a number above 0, or None for no limit.")
     if resume and checkpoint is None:
         raise FitError("resume=True without a file to resume from. Write checkpoint='run.ckpt', resume=True.")
     key = jax.random.key(0) if key is None else key
-    given = Given(system, network, params, tuple(free), data, observe, noise, conditions, derivatives)
-    loop = Loop(points, sampling, weights, train, None if checkpoint is None else Path(checkpoint), resume, progress)
+    given = Given(system, network, params, tuple(free), data, observe, noise, conditions, derivatives, modes)
+    loop = Loop(points, sampling, weights, train, None if checkpoint is None else Path(checkpoint), resume, progress, minutes)
     edges = None if windows == 1 else edges_of(_span(system, t_span, _in_time(system)), windows)
     if edges is None:
         made = setup(given, t_span, key)
@@ -140,6 +146,7 @@ class Given:
     noise: Any = 1.0
     conditions: Any = "hard"
     derivatives: Any = "auto"
+    modes: int = 1
     check: bool = True  # whether too few conditions are refused, where there are no data
 
 
@@ -154,6 +161,7 @@ class Loop:
     checkpoint: Path | None = None
     resume: bool = False
     progress: bool = True
+    minutes: float | None = None
 
     def train(self, made: "Setup", label: str = "") -> tuple[Best, list[dict[str, float]], str]:
         """(the best arrays, the history, how it ended)."""
@@ -230,8 +238,8 @@ def setup(given: Given, t_span: Any = None, key: Any = None, before: Ended | Non
         table = measured(given.data, given.observe, given.noise, form, coordinates, span)
         form = measured_terms(form, table)
     own = tuple(f for f in form.functions if f not in frozen)
-    embedding = embedding_of(coordinates, span)
-    module = network_for(given.network, own, form.depends, coordinates, span, making)
+    embedding = embedding_of(coordinates, span, given.modes)
+    module = network_for(given.network, own, form.depends, embedding, making)
     if before is not None:
         module, embedding = Continued(module, embedding, before.ordered(form.functions[len(own) :])), on_points(embedding)
     lowered = lower_pointwise(form)
@@ -296,7 +304,7 @@ def _pieces(form: Pointwise, lowered: LoweredPointwise, module: Any, embedding: 
     for term in form.terms:
         asked = derivatives.get(term.name, "auto") if isinstance(derivatives, Mapping) else derivatives
         operators = {k: form.operators[k] for k in term.operators}
-        linear = {k: linear_in(term, k) for k in term.operators}
+        linear = {k: linear_in(term, k) for k, o in operators.items() if isinstance(o, Diagonal | Laplacian)}  # what may be estimated
         found: Plan = plan(
             operators, form.functions, module, embedding, form.layout, form.coordinates, derivatives=asked, linear=linear, term=term.name
         )

@@ -15,7 +15,8 @@ from ..symbols import declaration_of
 from ..system import latex
 from .compare import name_of
 
-_SMALLEST = 1e-16  # sizes below are drawn as this
+_RANGE = 1e-5  # of the largest size: smaller ones are drawn as this
+_NO_LOSS = ("seconds", "stage", "window", "damping")  # columns of a history
 
 
 def plot(net: Any, what: tuple[Any, ...], ax: Any, kind: str, at: Any, style: dict[str, Any]) -> Any:
@@ -30,12 +31,12 @@ def plot(net: Any, what: tuple[Any, ...], ax: Any, kind: str, at: Any, style: di
     return draw_fields([series(net, key, at) for key in what], [name_of(key) for key in what], ax, kind, at is not None, style)
 
 
-def plot_residual(net: Any, name: str, style: dict[str, Any]) -> Any:
+def plot_residual(net: Any, name: str, ax: Any, style: dict[str, Any]) -> Any:
     """The size of what an equation leaves, in powers of ten."""
-    return _powers(net, np.asarray(net.residual(name)), net.form.coordinates, f"log10 |residual of {name}|", style)
+    return _powers(net, np.asarray(net.residual(name)), net.form.coordinates, f"log10 |residual of {name}|", ax, style)
 
 
-def plot_error(net: Any, exact: Mapping[Any, Any], style: dict[str, Any]) -> Any:
+def plot_error(net: Any, exact: Mapping[Any, Any], ax: Any, style: dict[str, Any]) -> Any:
     """The distance of each field from known values, in powers of ten."""
     drawn = []
     for key, value in exact.items():
@@ -44,7 +45,7 @@ def plot_error(net: Any, exact: Mapping[Any, Any], style: dict[str, Any]) -> Any
         if known.shape not in ((), mine.shape):
             raise SolveError(f"The exact values of '{name_of(key)}' have the shape {known.shape}, and net[...] has {mine.shape}.")
         drawn.append(_series_of(net, np.abs(mine - known), net.over(key), f"log10 |{name_of(key)} - exact|"))
-    return draw_fields(drawn, [name_of(key) for key in exact], None, "auto", False, {"cmap": "magma", **style})
+    return draw_fields(drawn, [name_of(key) for key in exact], ax, "auto", False, {"cmap": "magma", **style})
 
 
 def plot_history(history: pd.DataFrame, ax: Any) -> Any:
@@ -52,7 +53,7 @@ def plot_history(history: pd.DataFrame, ax: Any) -> Any:
     ax = axes(ax)
     for name in history.columns:
         values = history[name].dropna()
-        if name in ("seconds", "stage", "window") or not (values > 0).any():
+        if name in _NO_LOSS or not (values > 0).any():
             continue
         values = values[values > 0]
         ax.plot(values.index, values, ".-" if name == "checked" else "-", lw=0.8, ms=3, label=name)
@@ -103,6 +104,7 @@ def plot_bands(runs: Any, what: tuple[Any, ...], at: Any, style: dict[str, Any])
 def _band(ax: Any, runs: Any, key: Any, at: Any, style: dict[str, Any]) -> None:
     net = runs.members[0]
     over, mean, std = net.over(key), runs.mean(key), runs.std(key)
+    lines: list[tuple[str | None, Any, Any, Any]]
     if over == ("t",):
         lines = [(None, net.t, mean, std)]
     elif "t" in over:
@@ -124,14 +126,15 @@ def _space(net: Any, key: Any) -> list[str]:
     return [n for n in net.over(key) if n != "t"]
 
 
-def _powers(net: Any, values: np.ndarray, over: tuple[str, ...], title: str, style: dict[str, Any]) -> Any:
-    return draw_fields([_series_of(net, np.abs(values), over, title)], [title], None, "auto", False, {"cmap": "magma", **style})
+def _powers(net: Any, values: np.ndarray, over: tuple[str, ...], title: str, ax: Any, style: dict[str, Any]) -> Any:
+    return draw_fields([_series_of(net, np.abs(values), over, title)], [title], ax, "auto", False, {"cmap": "magma", **style})
 
 
 def _series_of(net: Any, values: np.ndarray, over: tuple[str, ...], title: str, power: bool = True) -> FieldSeries:
     """Values on the grid with their axes; sizes as powers of ten."""
     if power:
-        values = np.log10(np.maximum(values, _SMALLEST), where=~np.isnan(values), out=np.full(values.shape, np.nan))
+        least = max(_RANGE * float(np.nanmax(values, initial=0.0)), np.finfo(float).tiny)
+        values = np.log10(np.maximum(values, least))
     values = np.abs(values) if np.iscomplexobj(values) else values
     if not np.isfinite(values).any():
         raise SolveError(f"{title} has no finite value to draw.")

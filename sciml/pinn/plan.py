@@ -2,15 +2,17 @@
 
     operators of a term  ->  passes through the network, each shared by all functions  ->  values at one point
 
-| asked for            | values and first derivatives | partial derivatives by scalars | sums over a vector coordinate           |
-|----------------------|------------------------------|--------------------------------|-----------------------------------------|
-| "auto"               | cheapest                     | cheapest                       | cheapest exact one; 16 random directions |
-|                      |                              |                                | where that is 8 times cheaper           |
-| "reverse", "nested"  | that mode, also for all that follows                                                                   |
-| "taylor"             | cheapest                     | one pass over multi-indices    | collapsed, along unit vectors           |
-| "directions"         | cheapest                     | cheapest                       | collapsed, along unit vectors           |
-| "gram"               | cheapest                     | cheapest                       | Laplacians through the first layer      |
-| Sparse(n), Dense(n)  | cheapest                     | cheapest                       | estimated                               |
+| asked for            | first derivatives      | partial derivatives by scalars | sums over a vector coordinate                   |
+|----------------------|------------------------|--------------------------------|-------------------------------------------------|
+| "auto"               | cheapest               | one pass over multi-indices    | cheapest exact one; 16 random directions where  |
+|                      |                        |                                | the whole then costs less than an eighth        |
+| "reverse", "nested"  | that mode              | that mode, nested              | that mode, nested                               |
+| "taylor"             | cheapest               | one pass over multi-indices    | collapsed, along unit vectors                   |
+| "directions"         | cheapest               | as "auto"                      | collapsed, along unit vectors                   |
+| "gram"               | cheapest               | as "auto"                      | Laplacians through the first layer              |
+| Sparse(n), Dense(n)  | cheapest               | as "auto"                      | estimated                                       |
+
+The functions themselves come along with a pass that has them anyway.
 """
 
 import dataclasses

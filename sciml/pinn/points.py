@@ -19,7 +19,8 @@ from ..passes import Pointwise, Term
 from .problem import Points, Problem
 from .sampling import SCHEMES, rad, sample
 
-CANDIDATES = 5  # points that are looked at for one that is taken, where the residual decides
+CANDIDATES = 8  # points that are looked at for one that is taken, where the residual decides
+_EVEN = 10  # dimensions up to which Sobol points are candidates
 _COUNTS = {"boundary": 400, "initial": 400, "final": 400}
 
 
@@ -67,7 +68,7 @@ class Sampler:
     def _of(self, term: Term, key: Any, n: int) -> Points:
         if callable(self.scheme):
             return Points(self._placed(term, self._users(key, n)))
-        scheme = "uniform" if self.scheme == "rad" else self.scheme
+        scheme = self.scheme if self.scheme != "rad" else "sobol" if self._size <= _EVEN else "uniform"
         points, normals = sample(term.place, self.coordinates, self.span, self.domain, n, key, scheme)
         return Points(points.astype(self.dtype), None if normals is None else normals.astype(self.dtype))
 
@@ -80,10 +81,14 @@ class Sampler:
                     f"The function given for sampling= has no '{missing[0]}'. It gives {{{', '.join(repr(c) for c in self.form.coordinates)}}}."
                 )
             found = jnp.concatenate([jnp.reshape(jnp.asarray(found[c], self.dtype), (n, -1)) for c in self.form.coordinates], axis=1)
-        size = max(place.stop for place in self.form.layout.values())
-        if jnp.shape(found) != (n, size):
-            raise FitError(f"The function given for sampling= gives points of shape {jnp.shape(found)} where ({n}, {size}) is wanted.")
+        if jnp.shape(found) != (n, self._size):
+            raise FitError(f"The function given for sampling= gives points of shape {jnp.shape(found)} where ({n}, {self._size}) is wanted.")
         return jnp.asarray(found, self.dtype)
+
+    @property
+    def _size(self) -> int:
+        """How many numbers a point has."""
+        return max(place.stop for place in self.form.layout.values())
 
     def _placed(self, term: Term, points: Any) -> Any:
         """Points of the user's, moved to where the term holds."""

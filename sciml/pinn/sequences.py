@@ -20,6 +20,8 @@ from scipy.stats import qmc
 from ..errors import FitError, nearest
 
 CUBES = ("uniform", "sobol", "latin")
+MANY = 2**20
+"""From so many random numbers on the generator of the device is used: the same numbers for the same key on one kind of device."""
 _MOST_COLUMNS = qmc.Sobol.MAXDIM
 
 
@@ -47,11 +49,11 @@ def cube(scheme: str, key: Any, n: int, columns: int, dtype: Any = None) -> Any:
     """
     dtype = jnp.zeros(()).dtype if dtype is None else jnp.dtype(dtype)
     if scheme == "uniform":
-        return _open(jax.random.bits(key, (n, columns), jnp.uint32), dtype)
+        return _open(_bits(key, (n, columns)), dtype)
     if scheme == "latin":
         order, jitter = jax.random.split(key)
         rows = jax.vmap(lambda k: jax.random.permutation(k, n), out_axes=1)(jax.random.split(order, columns))
-        within = _open(jax.random.bits(jitter, (n, columns), jnp.uint32), dtype)
+        within = _open(_bits(jitter, (n, columns)), dtype)
         return jnp.clip((rows.astype(dtype) + within) / n, jnp.finfo(dtype).tiny, 1.0 - float(jnp.finfo(dtype).epsneg))
     if scheme != "sobol":
         raise FitError(f"There is no sampling scheme '{scheme}'. {nearest(scheme, [*CUBES, 'grid'])}")
@@ -68,6 +70,14 @@ def sobol_table(n: int, columns: int) -> np.ndarray:
     table = (points * 2.0**32).astype(np.uint32)
     table.flags.writeable = False
     return table
+
+
+def _bits(key: Any, shape: tuple[int, int]) -> Any:
+    """Random words. Many of them come from the generator of the device: JAX's own takes several times the time and the memory."""
+    if shape[0] * shape[1] < MANY:
+        return jax.random.bits(key, shape, jnp.uint32)
+    seed = jax.random.bits(key, (4,), jnp.uint32)
+    return jax.random.bits(jax.random.wrap_key_data(seed, impl="rbg"), shape, jnp.uint32)
 
 
 def _open(bits: Any, dtype: Any) -> Any:

@@ -354,18 +354,19 @@ class NetworkSolution:
         """
         return pictures.plot(self, what, ax, kind, at, style)
 
-    def plot_residual(self, name: str | None = None, **style: Any) -> Any:
+    def plot_residual(self, name: str | None = None, ax: Any = None, **style: Any) -> Any:
         """The size of what an equation leaves, |left minus right side|, over time and space, in powers of ten; see `plot`."""
-        return pictures.plot_residual(self, self._equation(name), style)
+        return pictures.plot_residual(self, self._equation(name), ax, style)
 
-    def plot_error(self, exact: Mapping[Any, Any], **style: Any) -> Any:
+    def plot_error(self, exact: Mapping[Any, Any], ax: Any = None, **style: Any) -> Any:
         """The distance |net - exact| over time and space, in powers of ten.
 
         Args:
             exact: {u: expression, or values on the grid of `net[u]`}.
+            ax: axes to draw on; new ones if left out.
             style: goes to matplotlib.
         """
-        return pictures.plot_error(self, exact, style)
+        return pictures.plot_error(self, exact, ax, style)
 
     def plot_history(self, ax: Any = None) -> Any:
         """Loss, its terms and the loss at points that stay, over the steps."""

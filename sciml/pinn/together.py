@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ..errors import ModelError, NameUnknown, nearest
-from .embedding import Embedding, embedding_of
+from .embedding import Embedding
 from .networks import MLP, checked
 
 
@@ -35,48 +35,39 @@ class Together(eqx.Module):
         return values if self.order == tuple(range(len(self.order))) else values[jnp.asarray(self.order)]
 
 
-def network_for(
-    network: Any, functions: Sequence[str], depends: Mapping[str, tuple[str, ...]], coordinates: Sequence[Any], t_span: Any, key: Any
-) -> Any:
+def network_for(network: Any, functions: Sequence[str], depends: Mapping[str, tuple[str, ...]], embedding: Embedding, key: Any) -> Any:
     """One network for all functions, from what the user gives.
 
     Args:
         network: a module for all functions, a dict from names (or tuples of names) to modules, or None for small perceptrons.
         functions: their names, in order.
         depends: the coordinates of each.
-        coordinates: those of a point, in order.
-        t_span: start and end of the time.
+        embedding: from a point to the inputs.
         key: for weights that are made here.
 
     Raises:
         ModelError: one network for functions of different coordinates; sizes that do not fit.
         NameUnknown: a name in the dict that is no unknown.
     """
-    embedding = embedding_of(coordinates, t_span)
-    names = tuple(c.name for c in coordinates)
-    sets = dict.fromkeys(depends.get(f, names) for f in functions)
+    everything = tuple(b.name for b in embedding.blocks)
+    own = {f: depends.get(f, everything) for f in functions}
+    groups = {over: tuple(f for f in functions if own[f] == over) for over in own.values()}
     if network is None:
-        keys = jax.random.split(key, len(sets))
-        groups = {tuple(f for f in functions if depends.get(f, names) == own): own for own in sets}
-        if len(groups) == 1:
-            return _usual(embedding.size, len(functions), key)
-        network = {
-            g: MLP(_part(embedding, coordinates, own, t_span).size, len(g), 32, 4, key=k) for (g, own), k in zip(groups.items(), keys, strict=True)
-        }
-    if not isinstance(network, Mapping):
-        if len(sets) > 1:
-            first, second = (next(f for f in functions if depends.get(f, names) == own) for own in list(sets)[:2])
-            raise ModelError(
-                f"'{first}' depends on {', '.join(depends[first])} and '{second}' on {', '.join(depends[second])}, so one network cannot give both. "
-                f'Write network={{"{first}": ..., "{second}": ...}}, or leave network out.'
-            )
-        return checked(network, embedding, len(functions), functions)
-    return _together(network, functions, depends, coordinates, embedding, t_span)
+        keys = jax.random.split(key, len(groups))
+        made = {names: _usual(_part(embedding, over).size, len(names), k) for (over, names), k in zip(groups.items(), keys, strict=True)}
+        network = made if len(groups) > 1 else made[tuple(functions)]
+    if isinstance(network, Mapping):
+        return _together(network, functions, own, embedding)
+    if len(groups) > 1:
+        (a, first), (b, second) = ((over, names[0]) for over, names in list(groups.items())[:2])
+        raise ModelError(
+            f"'{first}' depends on {', '.join(a)} and '{second}' on {', '.join(b)}, so one network cannot give both. "
+            f'Write network={{"{first}": ..., "{second}": ...}}, or leave network out.'
+        )
+    return checked(network, embedding, len(functions), functions)
 
 
-def _together(
-    network: Mapping[Any, Any], functions: Sequence[str], depends: Any, coordinates: Sequence[Any], embedding: Embedding, t_span: Any
-) -> Any:
+def _together(network: Mapping[Any, Any], functions: Sequence[str], own: Mapping[str, tuple[str, ...]], embedding: Embedding) -> Together:
     groups = {(k,) if isinstance(k, str) else tuple(k): m for k, m in network.items()}
     given = [f for g in groups for f in g]
     for name in given:
@@ -88,20 +79,21 @@ def _together(
             raise ModelError(f"network= gives '{name}' {given.count(name)} times. Give each unknown one network: {{{each}}}.")
     modules, inputs = [], []
     for group, module in groups.items():
-        own = depends.get(group[0], tuple(c.name for c in coordinates))
-        if any(depends.get(f, own) != own for f in group):
+        over = own[group[0]]
+        if any(own[f] != over for f in group):
             raise ModelError(f"{', '.join(group)} depend on different coordinates: give each a network of its own.")
-        modules.append(checked(module, _part(embedding, coordinates, own, t_span), len(group), group))
-        whole = len(own) == len(coordinates)
-        inputs.append(None if whole else tuple(i for n in own for i in range(*embedding.block(n)[0].indices(embedding.size))))
+        modules.append(checked(module, _part(embedding, over), len(group), group))
+        rows = tuple(i for n in over for i in range(*embedding.block(n)[0].indices(embedding.size)))
+        inputs.append(None if len(over) == len(embedding.blocks) else rows)
     return Together(tuple(modules), tuple(inputs), tuple(given.index(f) for f in functions))
 
 
-def _part(embedding: Embedding, coordinates: Sequence[Any], own: Sequence[str], t_span: Any) -> Embedding:
-    return embedding if len(own) == len(coordinates) else embedding_of([c for c in coordinates if c.name in own], t_span)
+def _part(embedding: Embedding, over: Sequence[str]) -> Embedding:
+    """The inputs of some coordinates: their number and their names."""
+    return Embedding(tuple(b for b in embedding.blocks if b.name in over))
 
 
 def _usual(inputs: int, outputs: int, key: Any) -> MLP:
     """A perceptron of the size that the default stages are made for: small in double precision."""
-    width, depth = (24, 3) if jax.config.jax_enable_x64 and inputs <= 10 else (64, 4)
+    width, depth = (24, 3) if jnp.result_type(float) == jnp.float64 and inputs <= 10 else (64, 4)
     return MLP(inputs, outputs, width, depth, key=key)

@@ -5,6 +5,7 @@ at the end        the arrays that were best at those points
 """
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from .problem import Batch, Points, Problem
 _LAG = 8  # steps that the device may be ahead of Python
 _LOOKS = 50  # looks at the points that stay, in one stage
 _DIVERGED = 1e4  # times the best loss
+ENDS = ("interrupted", "diverged", "time is over")  # how a reason begins that ends all stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,9 +76,20 @@ class Training:
         start: the first weights.
         key: of all that is drawn.
         adaptive: whether points go where the residual is large.
+        minutes: after which it stops, or None.
     """
 
-    def __init__(self, problem: Problem, sampler: Any, stages: list[Stage], weights: Any, start: dict[str, Any], key: Any, adaptive: bool):
+    def __init__(
+        self,
+        problem: Problem,
+        sampler: Any,
+        stages: list[Stage],
+        weights: Any,
+        start: dict[str, Any],
+        key: Any,
+        adaptive: bool,
+        minutes: float | None = None,
+    ):
         self.problem, self.sampler, self.stages, self.key, self.adaptive = problem, sampler, stages, key, adaptive
         self.first_weights, self.weights = dict(start), dict(start)
         drawing, judging = jax.random.split(key)
@@ -85,7 +98,8 @@ class Training:
         self._adapt = jax.jit(lambda z, n: sampler.adapted(problem, z, jax.random.fold_in(drawing, n)))
         self._reweigh = None if weights is None else jax.jit(weights)
         self._judge = jax.jit(problem.shown)
-        self.check = Batch(sampler.draw(judging), self.first_weights, judging)
+        self.check = Batch(jax.jit(sampler.draw)(judging), self.first_weights, judging)
+        self.minutes = minutes
         self.rows: Rows = []
         self.stage, self.began = 0, 0
         self.points: dict[str, Points] = {}
@@ -93,11 +107,12 @@ class Training:
     def __call__(self, z: Any, progress: bool, path: Path | None = None, resume: bool = False, label: str = "training") -> tuple[Best, str]:
         """(the best arrays, how it ended)."""
         self.path, self.best = path, Best(z)
+        self.until = np.inf if self.minutes is None else time.perf_counter() + 60 * self.minutes
         state = self._resumed(z) if resume else None
         reason = ""
         while self.stage < len(self.stages):
             state, reason = self._run(self.stages[self.stage], self.best.z if state is None else state, state is not None, progress, label)
-            if reason.startswith(("interrupted", "diverged")):
+            if reason.startswith(ENDS):
                 break
             self.stage, self.began, state = self.stage + 1, len(self.rows), None
         if self.path is not None and self.stage == len(self.stages):
@@ -114,7 +129,9 @@ class Training:
         program = jax.jit(lambda state, batch: method.advance(self.problem, state, batch))
 
         def step(state: Any, batch: Batch) -> Step:
-            return program(state, batch)
+            # A method that has converged on some points goes on when others come.
+            made = program(state, batch)
+            return made._replace(converged=False) if stage.every < method.max_steps else made
 
         outcome = repeat(
             step, state, self.began + method.max_steps, inputs=self._inputs, look=self._look, due=self._due, rows=self.rows, lag=_LAG,
@@ -145,6 +162,8 @@ class Training:
 
     def _due(self, n: int) -> bool:
         since = n - self.began
+        if time.perf_counter() > self.until:
+            return True
         return since > 0 and (since % self.look_every == 0 or (self._by_residual and since % self._renewal == 0))
 
     @property
@@ -154,6 +173,8 @@ class Training:
 
     def _look(self, n: int, state: Any, rows: Rows) -> str:
         since = n - self.began
+        if time.perf_counter() > self.until:
+            return f"time is over: {self.minutes:g} minutes"
         stop = self._consider(n, state) if since % self.look_every == 0 else ""
         if self._by_residual and since % self._renewal == 0:
             self._renew(n, state)

@@ -8,7 +8,7 @@ from jax import lax
 
 from sciml.pinn.taylor import directional, nested
 
-A = jnp.array([[3.0, 0.4, 0.1], [0.4, 2.0, 0.3], [0.1, 0.3, 4.0]])
+A = np.array([[3.0, 0.4, 0.1], [0.4, 2.0, 0.3], [0.1, 0.3, 4.0]])
 
 
 def matrix(x):
@@ -179,8 +179,8 @@ OTHERS = {
     "precision": lambda x: (x**3).astype(jnp.float32).astype(x.dtype) * 0 + x**3,
 }
 
-POINT = jnp.array([0.3, 0.6, 0.2])
-ALONG = jnp.array([0.7, -0.4, 0.5])
+POINT = np.array([0.3, 0.6, 0.2])
+ALONG = np.array([0.7, -0.4, 0.5])
 
 
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}

@@ -13,7 +13,7 @@ from sciml.passes.pointwise import Place
 from sciml.pinn.filling import surface_measure
 from sciml.pinn.geometry import distance, measure
 from sciml.pinn.sampling import densities, rad, sample
-from sciml.pinn.sequences import cube
+from sciml.pinn.sequences import MANY, cube
 
 KEY = jax.random.key(3)
 t = sci.t
@@ -67,6 +67,14 @@ def test_sobol_points_integrate_better_than_independent_ones():
         for s in ("uniform", "sobol")
     }
     assert errors["sobol"] < 0.2 * errors["uniform"]
+
+
+def test_very_many_numbers_are_even_and_follow_the_key_too():
+    n = MANY // 8
+    u = np.asarray(jax.jit(lambda k: cube("uniform", k, n, 8))(KEY))
+    assert all(evenly(u[:20_000, i], 0, 1) for i in range(8)) and abs(np.corrcoef(u.T) - np.eye(8)).max() < 5 / np.sqrt(n)
+    assert (u[:5] == np.asarray(cube("uniform", KEY, n, 8))[:5]).all()
+    assert (u[:5] != np.asarray(cube("uniform", jax.random.key(9), n, 8))[:5]).all()
 
 
 # -- inside -----------------------------------------------------------------------------------------
@@ -323,10 +331,24 @@ def test_first_draw_has_the_probabilities_of_the_formula():
 def test_draws_are_without_replacement():
     chosen = np.asarray(rad(KEY, jnp.arange(50.0)[:, None], jnp.exp(jnp.arange(50.0)), 50))
     assert sorted(chosen[:, 0]) == list(range(50))
-    pairs = jax.jit(jax.vmap(lambda k: rad(k, jnp.arange(3.0)[:, None], jnp.array([1.0, 2.0, 3.0]), 2, c=0.0)[:, 0]))(jax.random.split(KEY, 20_000))
-    found = ((pairs == jnp.array([[2.0, 1.0]])).all(axis=1)).mean()
-    p = 3 / 6 * 2 / 3  # the largest first, then one of the two that are left
-    assert abs(float(found) - p) < 4 * np.sqrt(p * (1 - p) / 20_000)
+    residuals = jnp.array([1.0, 2.0, 3.0])
+    pairs = jax.jit(jax.vmap(lambda k: rad(k, jnp.arange(3.0)[:, None], residuals, 2, c=0.0)[:, 0]))(jax.random.split(KEY, 20_000))
+    found = np.bincount(np.asarray(pairs, int).ravel(), minlength=3) / 20_000
+    assert np.abs(found - [1 / 3, 2 / 3, 1]).max() < 4 * np.sqrt(2 / 9 / 20_000)
+
+
+def test_draws_are_even():
+    """The mean over drawn points, weighted back, has a far smaller error than one over independent points."""
+    grid = (jnp.arange(64.0) + 0.5) / 64
+    points = jnp.stack(jnp.meshgrid(grid, grid, indexing="ij"), axis=-1).reshape(-1, 2)
+    density = jnp.exp(2 * points[:, 0])
+    value = jnp.sin(3 * points[:, 1]) * density  # drawn in proportion to the density: the mean of sin is estimated
+    share = density / density.sum()
+    rows = jax.vmap(lambda k: rad(k, jnp.concatenate([points, (value / density)[:, None]], axis=1), density, 256, c=0.0)[:, 2].mean())
+    found = np.asarray(rows(jax.random.split(KEY, 50)))
+    exact = float((value / density * share).sum())
+    spread = float(np.sqrt(((value / density - exact) ** 2 * share).sum() / 256))  # of 256 independent points
+    assert abs(found.mean() - exact) < 0.2 * spread and found.std() < 0.3 * spread
 
 
 def test_zero_huge_and_broken_residuals(close):

@@ -11,6 +11,13 @@ from .taylor_functions import ELEMENTWISE, same_as_nested
 PLAIN = {"custom_vjp": jnp.sin}  # what JAX itself cannot differentiate forward
 
 
+@pytest.fixture(autouse=True)
+def _double():
+    """Derivatives of high order are compared in float64, whatever the precision of the other tests."""
+    with jax.enable_x64(True):
+        yield
+
+
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_fourth_derivative(name):
     same_as_nested(ELEMENTWISE[name], PLAIN.get(name))

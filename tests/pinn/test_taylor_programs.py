@@ -10,6 +10,13 @@ from sciml.pinn.taylor import partials
 from .taylor_functions import OTHERS, POINT, same_as_nested
 
 
+@pytest.fixture(autouse=True)
+def _double():
+    """Derivatives of high order are compared in float64, whatever the precision of the other tests."""
+    with jax.enable_x64(True):
+        yield
+
+
 @pytest.mark.parametrize("name", [name for name in OTHERS if name != "expm"])
 def test_fourth_derivative(name):
     same_as_nested(OTHERS[name])

@@ -19,6 +19,7 @@ both: the later one stays a term of the loss.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ Ansatz = dict[str, tuple[sp.Expr, sp.Expr]]
 """For each unknown with conditions built in: g and a, in declared symbols."""
 
 
+_SHORT = 300  # operations; longer sums over components that do not cancel at once are taken for different
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Target:
     """A condition that gives the value of one unknown at a place. `where` groups those that are interpolated together.
@@ -50,7 +54,9 @@ class Target:
     parts: tuple[Region, ...] = ()
 
 
-def ansatz_of(system: System, reader: Reader, conditions: list[Condition], wanted: Any, span: Any = None) -> tuple[Ansatz, list[Condition]]:
+def ansatz_of(
+    system: System, reader: Reader, conditions: list[Condition], wanted: Any, span: Any = None, agree: tuple[str, ...] = ()
+) -> tuple[Ansatz, list[Condition]]:
     """The ansatz of each unknown, and the conditions that it fulfils.
 
     Args:
@@ -59,6 +65,7 @@ def ansatz_of(system: System, reader: Reader, conditions: list[Condition], wante
         conditions: all of the System.
         wanted: "auto", or names of conditions.
         span: the start and the end of time as numbers, which may decide whether data agree; symbols otherwise.
+        agree: names of functions that fulfil, at the start, the conditions that are built in: an earlier solution at its end.
 
     Raises:
         ModelError: a name that no condition has, or a condition that cannot be built in.
@@ -75,7 +82,7 @@ def ansatz_of(system: System, reader: Reader, conditions: list[Condition], wante
     made: Ansatz = {}
     built: list[Condition] = []
     for name, listed in targets.items():
-        sum_ = _Sum(listed, span)
+        sum_ = _Sum(listed, span, agree)
         if sum_.built:
             made[name] = (sum_.g, sum_.a)
             built += [target.condition for target in sum_.built]
@@ -114,7 +121,7 @@ def _target(system: System, reader: Reader, c: Condition) -> Target | str:
     value = _value(reader, c, type(symbol)(*declaration_of(symbol).over))
     if isinstance(value, str):
         return value
-    if any(isinstance(n, Applied) for n in distinct_nodes(value)):
+    if not all(_has_derivatives(n, reader) for n in distinct_nodes(value) if isinstance(n, Applied)):
         return "its value holds a function without a formula"
     seam = next((x for x in symbol.args if value.has(x) and not _repeats(system, reader, value, x)), None)
     if seam is not None:
@@ -127,6 +134,12 @@ def _target(system: System, reader: Reader, c: Condition) -> Target | str:
         return "the domain has a shape of its own, on whose surfaces conditions are built in"
     ((coordinate, position),) = c.fixed.items() if len(c.fixed) == 1 else ((None, 0.0),)
     return Target(c, coordinate, value.subs(coordinate, exact(position))) if coordinate is not None else "it lies between two intervals"
+
+
+def _has_derivatives(f: Applied, reader: Reader) -> bool:
+    """Whether a function in a value is one that a network gives, of scalar coordinates."""
+    d = declaration_of(f)
+    return d.name in reader.fields and tuple(f.args) == tuple(d.over) and not any(c.declaration.shape for c in d.over)
 
 
 def _value(reader: Reader, c: Condition, u: Applied) -> sp.Expr | str:
@@ -174,7 +187,8 @@ def _components(node: sp.Derivative, X: Coordinate) -> set[sp.Expr]:
 class _Sum:
     """g and a for one unknown, from as many of its targets as fit together."""
 
-    def __init__(self, targets: list[Target], span: Any):
+    def __init__(self, targets: list[Target], span: Any, agree: tuple[str, ...]):
+        self.agree = {x.value: x.condition.order for x in targets if x.where == t and getattr(declaration_of(x.value), "name", "") in agree}
         self.start, self.end = (placeholder("t0"), placeholder("t1")) if span is None else map(exact, span)
         self.g: sp.Expr = sp.S.Zero
         self.built: list[Target] = []
@@ -208,7 +222,9 @@ class _Sum:
         """An expression at the place of a target."""
         if x.where == t:
             return self._at_time(e.diff((t, x.condition.order)), x)
-        return e.subs({c: exact(v) for c, v in x.condition.fixed.items()})
+        here = {c: exact(v) for c, v in x.condition.fixed.items()}
+        known = {f.subs(here): x.value.diff((t, order)).subs(t, self.start) for f, order in self.agree.items()}
+        return e.subs(here).xreplace(known)
 
     def _at_time(self, e: sp.Expr, x: Target) -> sp.Expr:
         return e.subs(t, self.start if x.condition.kind == "initial" else self.end)
@@ -257,10 +273,10 @@ class _Sum:
     # -- whether a difference is zero -------------------------------------------------------------
 
     def _vanishes(self, e: sp.Expr, x: Target) -> bool:
-        if e == 0 or sp.expand(e) == 0:
+        if e == 0:
             return True
         if any(isinstance(n, sp.Sum | Component) for n in distinct_nodes(e)):
-            return False
+            return sp.count_ops(e) < _SHORT and sp.expand(e) == 0
         rng = np.random.default_rng(0)
         return all(_small(e, _some_values(e, rng), place) for _ in range(4) for place in self._places(x, rng))
 
@@ -299,4 +315,23 @@ def _small(e: sp.Expr, values: dict[Any, sp.Float], place: dict[Any, sp.Float]) 
 
 
 def _size(e: sp.Expr, point: dict[Any, sp.Float]) -> float:
-    return abs(complex(e.subs(point).evalf()))
+    try:
+        return abs(_number(e, {s: complex(v) for s, v in point.items()}))
+    except (ZeroDivisionError, OverflowError, TypeError):
+        return float("nan")
+
+
+def _number(e: Any, known: dict[Any, complex]) -> complex:
+    """The value of an expression in floating point, each part of it computed once. SymPy's own `evalf` would seek more digits of a 0."""
+    if e not in known:
+        if e.is_Number or not e.args:
+            known[e] = complex(e)
+        elif isinstance(e, sp.Add):
+            known[e] = sum(_number(a, known) for a in e.args)
+        elif isinstance(e, sp.Mul):
+            known[e] = math.prod(_number(a, known) for a in e.args)
+        elif isinstance(e, sp.Pow):
+            known[e] = _number(e.base, known) ** _number(e.exp, known)
+        else:  # functions, also piecewise ones, of numbers
+            known[e] = complex(e.xreplace({s: sp.Float(v.real) for s, v in known.items() if s.is_Symbol}))
+    return known[e]

@@ -20,12 +20,14 @@ from . import well_posed
 from .ansatz import Ansatz, ansatz_of
 from .collapse import collapsed, merged
 from .conditions import Condition, conditions_of, fields_in, pinned
-from .form import Place, Pointwise, Term
+from .form import Partial, Place, Pointwise, Term
 from .placeholders import Placeholders
 from .reader import Reader
 
 
-def pointwise(system: Any, *, built_in: Any = (), fields: tuple[str, ...] = (), check: bool = True, span: Any = None) -> Pointwise:
+def pointwise(
+    system: Any, *, built_in: Any = (), fields: tuple[str, ...] = (), check: bool = True, span: Any = None, agree: tuple[str, ...] = ()
+) -> Pointwise:
     """A System of fields as residuals at points, for networks that are its solution.
 
     Args:
@@ -35,6 +37,8 @@ def pointwise(system: Any, *, built_in: Any = (), fields: tuple[str, ...] = (), 
         fields: names of parameters over space that are unknown: networks give them, too.
         check: whether too few conditions are refused. False where data make up for them.
         span: the start and the end of time, if they are known: numbers may decide whether conditions that are built in agree.
+        agree: names among `fields` that are initial values and known to fulfil the conditions that are built in: an earlier
+            solution, at its end.
 
     Returns:
         Its terms, what they need of the functions, and where they hold.
@@ -56,7 +60,7 @@ def pointwise(system: Any, *, built_in: Any = (), fields: tuple[str, ...] = (), 
     >>> form.terms[0].residual, form.terms[0].operators
     (_u*_u_x + _u_t - 0.01*_u_xx, ('u', 'u_t', 'u_x', 'u_xx'))
     """
-    return _Build(system, fields).form(built_in, check, span)
+    return _Build(system, fields).form(built_in, check, span, agree)
 
 
 def real_fields(system: System) -> Split:
@@ -80,16 +84,18 @@ class _Build:
 
     def _read_with(self, ansatz: Ansatz) -> None:
         self.placeholders = Placeholders({}, ("t0", "t1", *(c.name for c in self.coordinates)))
+        for name in self.fields:  # the value of a function has its name for a key
+            self.placeholders.of(Partial(name))
         self.reader = Reader(self.system, self.coordinates, tuple(self.fields), self.placeholders, ansatz)
 
-    def form(self, built_in: Any, check: bool, span: Any) -> Pointwise:
+    def form(self, built_in: Any, check: bool, span: Any, agree: tuple[str, ...]) -> Pointwise:
         conditions = _uniquely_named(conditions_of(self.system))
         if check:
             self._check(self._equations(), conditions)
         ansatz: Ansatz = {}
         built: list[Condition] = []
         if built_in:
-            ansatz, built = ansatz_of(self.system, self.reader, conditions, built_in, span)
+            ansatz, built = ansatz_of(self.system, self.reader, conditions, built_in, span, agree)
         self._read_with(ansatz)
         terms = [*self._equations(), *(self._condition(c) for c in conditions if c not in built)]
         terms = [self._collapsed(term) for term in terms]

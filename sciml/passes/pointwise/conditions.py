@@ -77,7 +77,10 @@ def _boundary(system: System, key: str, listed: tuple[Equation, ...]) -> list[Co
     for e in listed:
         place: tuple[tuple[str, str | float], ...] = ((name, end),)
         fixed = {coordinate: _position(coordinate, end)}
-        for other, its_end in _touching(system, e, coordinate, fixed[coordinate]):
+        touching = _touching(system, e, coordinate, fixed[coordinate])
+        if not touching and not any(coordinate in declaration_of(system.symbols[n]).over for n in fields_in(e.lhs, e.rhs)):
+            raise ModelError(f"The condition {e.cited} at {key} holds no field over {coordinate.name}: it belongs to another side.")
+        for other, its_end in touching:
             place = (*place, (other.name, its_end))
             fixed[other] = _position(other, its_end)
         made.append(_made("boundary", Place(place), fixed, e, key))

@@ -141,7 +141,7 @@ class Reader:
             u = node.expr if isinstance(node, sp.Derivative) else node
             g, a = self.ansatz[declaration_of(u).name]
             whole = g + a * u
-            found[node] = whole.diff(*node.variable_count) if isinstance(node, sp.Derivative) else whole
+            found[node] = whole.diff(*node.variable_count, simplify=False) if isinstance(node, sp.Derivative) else whole
         return e.xreplace(found) if found else e
 
     def _has_ansatz(self, node: Any) -> bool:

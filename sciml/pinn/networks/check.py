@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ...errors import ModelError
 from ..embedding import Embedding
@@ -69,7 +70,7 @@ def _check_sizes(network: Any, embedding: Embedding, n_functions: int, names: Se
 
 def _check_finite(network: Any) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(network):
-        if eqx.is_inexact_array(leaf) and not bool(jnp.isfinite(leaf).all()):
+        if eqx.is_inexact_array(leaf) and not np.isfinite(np.asarray(leaf)).all():
             where = jax.tree_util.keystr(path)
             raise ModelError(f"The weights network{where} hold NaN or infinite numbers. Make the network anew, or load one that was trained well.")
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from ...errors import FitError, nearest
 from ...passes import Along, Combination, Diagonal, Gradient, Laplacian, Partial
-from .methods import Directions, Gram, Method, Nested, Push, Radial, Request, Reverse, Sampled, Setting, Taylor, Value, is_first, order_of
+from .methods import Method, Nested, Request, Reverse, Setting, Taylor, Value, is_first, order_of
 from .sample import Dense, Sparse
+from .sums import Directions, Gram, Push, Radial, Sampled
 
 METHODS = ("auto", "reverse", "nested", "taylor", "gram", "directions")
 SAMPLES = 16

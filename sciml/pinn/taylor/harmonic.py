@@ -15,11 +15,10 @@ Laplacian, each collapsed by itself, carries (1 + n + 1)^2 vectors: it holds the
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .algebra import Algebra, Part, Series, Slots, Term, algebra, series, slots_of
+from .algebra import Algebra, Key, Part, Series, Slots, Term, algebra, primal_of, slots_of
 from .interpret import taylor
 
 
@@ -46,21 +45,47 @@ def harmonic(n: int) -> Algebra:
 
 
 def _otherwise(al: Algebra, function: Callable[..., list[Any]], push: Callable[..., list[Any]], args: list[Series]) -> list[Slots]:
-    """A function without a rule: of polynomials that have these slots, by Laplacians of the general algebra."""
-    n = al.sizes["i"]
-    rows, columns = np.triu_indices(n)
-    indices = [tuple(int(k == i) + int(k == j) for k in range(n)) for i, j in zip(rows, columns, strict=True)]
-    del push
+    """A function without a rule: of polynomials with these slots, by collapsed Laplacians of the general algebra, nested."""
+    rows, columns = np.triu_indices(al.sizes["i"])
 
     def polynomials(eps: Any) -> list[Any]:
         return function(*(_polynomial(arg, eps, rows, columns) for arg in args))
 
-    def laplacian(f: Callable[[Any], list[Any]], eps: Any) -> list[Any]:
-        out = taylor(algebra([], [[((2,), 2)]], lanes=n), f, Series(eps, {(1,): jnp.eye(n, dtype=eps.dtype)}))
-        return [slots_of(leaf).get(0, jnp.zeros_like(leaf)) if not isinstance(leaf, Series) else leaf.slots.get(0, jnp.zeros_like(leaf.primal)) for leaf in out]
+    def first(eps: Any) -> list[Any]:
+        return [part for out in _along(polynomials, eps) for part in (_slot(out, (1,), al), _slot(out, 0, al))]
 
-    raise AssertionError
+    outs = _along(first, jnp.zeros(al.sizes["i"], args[0].primal.real.dtype))
+    found = []
+    for slope, bend in zip(outs[::2], outs[1::2], strict=True):
+        third = _slot(slope, 0, al)
+        values = primal_of(slope), _slot(slope, (1,), al)[rows, columns], primal_of(bend), third, _slot(bend, 0, al)
+        found.append(dict(zip(al.keys, values, strict=True)))
+    return found
+
+
+def _along(function: Callable[[Any], list[Any]], eps: Any) -> list[Any]:
+    """First derivatives by each variable in slot (1,), the Laplacian in slot 0."""
+    lanes = algebra([], [[((2,), 2)]], lanes=eps.size)
+    return taylor(lanes, function, Series(eps, {(1,): jnp.eye(eps.size, dtype=eps.dtype)}))
+
+
+def _slot(value: Any, key: Key, al: Algebra) -> Any:
+    primal = primal_of(value)
+    shape = (al.sizes["i"],) * (key != 0) + jnp.shape(primal)
+    return slots_of(value).get(key, jnp.zeros(shape, jnp.result_type(primal)))
 
 
 def _polynomial(value: Series, eps: Any, rows: Any, columns: Any) -> Any:
-    raise AssertionError
+    """One that has these slots at zero: L(eps_i |eps|^2) = (2 n + 4) eps_i and L L |eps|^4 = 8 n (n + 2)."""
+    n, square = eps.size, jnp.sum(eps**2)
+    shares = {
+        "gradient": eps,
+        "hessian": eps[rows] * eps[columns] * np.where(rows == columns, 0.5, 1.0).astype(eps.dtype),
+        "third": eps * square / (2 * n + 4),
+        "bilaplacian": square**2 / (8 * n * (n + 2)),
+    }
+    found = value.primal
+    for key, share in shares.items():
+        if key in value.slots:
+            found = found + jnp.tensordot(share.astype(found.dtype), value.slots[key], share.ndim)
+    return found

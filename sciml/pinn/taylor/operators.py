@@ -78,7 +78,7 @@ def _moves(name: str, point: Any, directions: Any) -> Any:
     moves = jax.vmap(lambda v: ravel_pytree(v)[0])(directions)
     if moves.shape[1] != point.size:
         raise ModelError(
-            f"{name}: directions of shape {moves.shape} do not fit a point with {point.size} numbers: give one row of {point.size} for each direction."
+            f"{name}: directions of shape {moves.shape} do not fit a point with {point.size} numbers: write one row of {point.size} for each."
         )
     return moves.astype(point.dtype)
 

@@ -195,6 +195,43 @@ def test_a_laplacian_is_still_carried_as_one():
     assert set(form.terms[0].operators) == {"q_xx+q_yy", "q_x", "q_y", "q"}
 
 
+# -- beginning where an earlier solution ended -----------------------------------------------------------------
+
+before, rate = sci.parameters("before", over=x), sci.parameters("rate", over=x)
+string = sci.eq(u.diff(t, 2), u.diff(x, 2))
+MOVING = {x.left: sci.eq(u, sp.sin(t)), x.right: sci.eq(u, 0)}
+
+
+def test_an_earlier_solution_is_built_in_with_the_sides():
+    system = sci.System([string], initial={u: before, "u'": rate}, boundary=MOVING)
+    form = pointwise(system, built_in="auto", fields=("before", "rate"), agree=("before", "rate"))
+    assert form.functions == ("u", "before", "rate") and [term.kind for term in form.terms] == ["equation"]
+    # functions that do agree at the sides, at the start
+    cosine, sine = sp.cos(START), sp.sin(START)
+    known = {before: sine * (1 - x) / 2 + (1 - x**2) * sp.exp(x), rate: cosine * (1 - x) / 2 + (1 - x**2) * sp.sin(x)}
+    whole_ = form.ansatz["u"][0].xreplace(known) + form.ansatz["u"][1] * sp.cos(t + 2 * x)
+    assert same(whole_.subs(x, -1), sp.sin(t)) and same(whole_.subs(x, 1), 0)
+    assert same(whole_.subs(t, START), known[before]) and same(whole_.diff(t).subs(t, START), known[rate])
+    v = sp.sin(t) * x**3
+    values = {u: v, **known}
+    expected = by_hand(string.residual, {u: form.ansatz["u"][0].xreplace(known) + form.ansatz["u"][1] * v})
+    assert same(expected, put_in(form, form.terms[0].residual, values))
+
+
+def test_an_unknown_start_does_not_know_the_sides():
+    system = sci.System([heat], initial={u: before}, boundary={x.left: sci.eq(u, 0), x.right: sci.eq(u, 0)})
+    form = pointwise(system, built_in="auto", fields=("before",))
+    assert names(form) == (["initial u"], ["u'", "u at x.left", "u at x.right"])
+    assert form.unknowns["u"].has(placeholder("before"))
+
+
+def test_on_a_surface():
+    z, begun = sci.fields("z", t, r, s), sci.parameters("begun", over=(r, s))
+    system = sci.System([sci.eq(z.diff(t), sci.laplacian(z))], domain=disc, initial={z: begun}, boundary={disc.surface: sci.eq(z, t * r)})
+    form = pointwise(system, built_in="auto", fields=("begun",), agree=("begun",))
+    assert len(form.built_in) == 2 and form.ansatz["z"][0].expand() == (begun + r * t - r * START).expand()
+
+
 # -- messages ---------------------------------------------------------------------------------------------
 
 MESSAGES = {

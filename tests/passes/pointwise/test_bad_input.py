@@ -15,6 +15,8 @@ u, v = sci.fields("u v", t, x)
 w, q, h = sci.fields("w", t, p), sci.fields("q", x, y), sci.fields("h", t, line)
 ends = {x.left: sci.eq(u, 0), x.right: sci.eq(u, 0)}
 heat = sci.eq(u.diff(t), u.diff(x, 2))
+far = sci.space("far", 5, 6)
+away = sci.fields("away", far)
 k = sci.parameters("k", over=x)
 
 
@@ -40,7 +42,7 @@ CASES = {
     "transport": (lambda: started(sci.eq(u.diff(t), -u.diff(x))), "of first order in x and no condition at x.left"),
     "third order": (lambda: started(sci.eq(u.diff(t), u.diff(x, 3)), boundary=ends), "of third order in x and only 1 condition at x.left"),
     "stationary": (lambda: form(sci.eq(sci.laplacian(q), 1), boundary={x.left: sci.eq(q, 0), x.right: sci.eq(q, 0)}), "no condition at y.left"),
-    "a field too many": (lambda: started(heat + 0 if False else sci.eq(u.diff(t), v), boundary=ends), "'v'"),
+    "a field too many": (lambda: started(sci.eq(u.diff(t), v), boundary=ends), "1 equation for the 2 fields u, v, and 'v'"),
     "white noise": (lambda: started(sci.eq(u.diff(t), u.diff(x, 2) + sci.white_noise("xi", over=x))), "holds the white noise 'xi'"),
     "an integral": (lambda: started(sci.eq(u.diff(t), sci.integral(u, x))), "holds the integral `Integral(u, (x, 0, 1))`"),
     "an unknown of time": (lambda: started(sci.eq(u.diff(t), sci.variables("z", initial=1.0))), "'z', an unknown of time alone"),
@@ -63,6 +65,10 @@ CASES = {
         lambda: started(sci.eq(u.diff(t), sci.D(sci.neural("g", lambda z: z[0])(u), x)), check=False),
         "differentiates 'g(u)', a neural without a formula",
     ),
+    "a condition at another side": (
+        lambda: form(heat, sci.eq(away.diff(far, 2), 0), initial={u: 0}, boundary={**ends, far.left: sci.eq(u, 0)}, check=False),
+        "at far.left holds no field over far: it belongs to another side",
+    ),
     "an array at the start": (
         lambda: form(heat, initial={u: np.ones(8)}, boundary=ends),
         "The initial value of 'u' is an array of shape (8,), and a network is asked between its points, too. Write a formula of",
@@ -73,7 +79,7 @@ CASES = {
     ),
     "time without a field over it": (lambda: form(sci.eq(sci.laplacian(q), t), check=False), "depends on the time, and no field does"),
     "nothing left": (
-        lambda: form(heat, sci.eq(u - u + 0 * u.diff(x), 0) if False else sci.eq(sci.at(u, x, 0.5), sci.at(u, x, 0.5)), check=False),
+        lambda: form(heat, sci.eq(sci.at(u, x, 0.5), sci.at(u, x, 0.5)), check=False),
         "Nothing",
     ),
     "no field": (lambda: form(sci.eq(sci.variables("z", initial=1.0).diff(t), 1)), "has no field. Declare one"),
@@ -125,3 +131,16 @@ def test_first_order_systems_share_conditions():
     assert len(form(*waves, initial={u: 0, v: 0}, boundary=ends).terms) == 6
     with pytest.raises(ModelError, match="no condition at x"):
         form(*waves, initial={u: 0, v: 0}, boundary={})
+
+
+def test_intervals_that_meet():
+    z = sci.space("z", 1, 2)
+    r = sci.fields("r", t, z)
+    system = sci.System(
+        [heat, sci.eq(r.diff(t), r.diff(z, 2))],
+        initial={u: 0, r: 0},
+        boundary={x.left: sci.eq(u, 0), x.right: [sci.eq(u, r), sci.eq(u.diff(x), r.diff(z))], z.right: sci.eq(r, 0)},
+    )
+    form = pointwise(system)
+    assert [term.place.fixed for term in form.terms if "x.right" in term.name] == [(("x", "right"), ("z", "left"))] * 2
+    assert form.depends == {"u": ("t", "x"), "r": ("t", "z")}

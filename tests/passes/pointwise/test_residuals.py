@@ -82,6 +82,22 @@ def test_a_place_that_is_no_side_is_given_by_its_number():
     assert pointwise(system, check=False).terms[1].place.fixed == (("x", 0.25),)
 
 
+def test_names_that_look_like_derivatives():
+    other = sci.fields("u_x", t, x)
+    form = pointwise(sci.System([sci.eq(u.diff(t), other), sci.eq(other.diff(t), u.diff(x))]), check=False)
+    keys = {o: key for key, o in form.operators.items()}
+    assert len(set(keys.values())) == len(form.operators) and keys[Partial("u_x")] == "u_x"
+    assert form.terms[0].residual == placeholder("u_t") - placeholder(keys[Partial("u_x")])
+    assert form.terms[1].residual == placeholder(keys[Partial("u_x", (("t", 1),))]) - placeholder(keys[Partial("u", (("x", 1),))])
+
+
+def test_a_coordinate_named_like_a_derivative():
+    u_x = sci.space("u_x", 0, 1)
+    f = sci.fields("u", x, u_x)
+    form = pointwise(sci.System([sci.eq(f.diff(x), u_x)]), check=False)
+    assert form.terms[0].operators == ("u_x (2)",) and form.terms[0].residual == placeholder("u_x (2)") - placeholder("u_x")
+
+
 # -- combinations ----------------------------------------------------------------------------------
 
 
@@ -147,6 +163,12 @@ def test_affine_in_an_operator():
 def test_affine_after_simplifying():
     form = pointwise(sci.System([sci.eq((w.diff(t) + 1) ** 2 - w.diff(t) ** 2, 0)]), check=False)
     assert linear_in(form.terms[0], "w_t")
+
+
+def test_a_network_of_the_field_is_not_affine():
+    g = sci.neural("g", lambda z: z[0])
+    form = pointwise(sci.System([sci.eq(u.diff(t), g(u, x) * u.diff(x) + sp.Abs(u.diff(x, 2)))]), check=False)
+    assert {key: linear_in(form.terms[0], key) for key in form.terms[0].operators} == {"u": False, "u_t": True, "u_x": True, "u_xx": False}
 
 
 # -- coefficients, networks, data --------------------------------------------------------------------

@@ -203,6 +203,16 @@ def operators_of_ansatz():
     return [form.operators[key] for key in form.terms[0].operators]
 
 
+def test_a_ball_around_another_point():
+    for center, count in (((0.5,), 1), ((0.5, 0.5, 0.5, 0.5), 1), ((0.5, 0, 0, 0), 0)):
+        aside = sci.ball(X, center, 2)
+        form = pointwise(sci.System([sci.eq(sci.laplacian(u, X), 1)], domain=aside, boundary={aside.surface: sci.eq(u, 0)}), built_in="auto")
+        assert len(form.built_in) == count
+        if count:
+            a = written_out(form.ansatz["u"][1], u, u)
+            assert same(a, 1 - sum((x - sp.Rational(1, 2)) ** 2 for x in xs) / 4)
+
+
 # -- manufactured sources -----------------------------------------------------------------------------------
 
 
@@ -213,6 +223,17 @@ def test_two_body_source():
     assert made.boundary[ball.surface.name][0].rhs == 0
     form = pointwise(made, built_in="auto")
     assert form.built_in and form.terms[0].residual.has(Total)
+
+
+def test_a_source_on_a_disc():
+    x, y = sci.space("x", -2, 2), sci.space("y", -2, 2)
+    v, disc = sci.fields("v", x, y), sci.ball((x, y), (0.5, 0), 1)
+    exact = (1 - (x - sp.Rational(1, 2)) ** 2 - y**2) * sp.exp(x)
+    made = sci.manufacture(sci.System([sci.eq(sci.laplacian(v), 0)], domain=disc, boundary={disc.surface: sci.eq(v, 1)}), {v: exact})
+    assert made.boundary[disc.surface.name][0].rhs == 0
+    assert same(made.equations[0].rhs, exact.diff(x, 2) + exact.diff(y, 2))
+    moved = sci.manufacture(sci.System([sci.eq(sci.laplacian(v), 0)], domain=disc, boundary={disc.surface: sci.eq(v, 1)}), {v: exact + y})
+    assert same(moved.boundary[disc.surface.name][0].rhs, exact + y)
 
 
 def test_the_source_does_not_grow_with_the_dimension():
