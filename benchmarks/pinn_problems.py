@@ -59,8 +59,9 @@ def poisson_circles() -> sci.System:
     x, y = sci.space("x", -0.5, 0.5), sci.space("y", -0.5, 0.5)
     u = sci.fields("u", x, y)
     holes = [sci.ball((x, y), center=(a, b), radius=0.1) for a in (-0.3, 0.3) for b in (-0.3, 0.3)]
-    domain = functools.reduce(operator.sub, holes, sci.box((x, y), (-0.5, -0.5), (0.5, 0.5)))
-    boundary = {side: sci.eq(u, 1) for side in (x.left, x.right, y.left, y.right)} | {h.surface: sci.eq(u, 0) for h in holes}
+    square = sci.box((x, y), (-0.5, -0.5), (0.5, 0.5))
+    boundary = {square.surface: sci.eq(u, 1)} | {h.surface: sci.eq(u, 0) for h in holes}
+    domain = functools.reduce(operator.sub, holes, square)
     return sci.System([sci.eq(sci.laplacian(u), 0)], boundary=boundary, domain=domain, name="poisson_circles")
 
 

@@ -61,7 +61,7 @@ def picture(sol: sci.Solution, net: sci.pinn.NetworkSolution) -> Path:
     left.set(xlabel="x", title="grid, and network (dashes)")
     mesh = np.meshgrid(sol.t, places, indexing="ij")
     difference = np.abs(np.asarray(net({"t": mesh[0], "x": mesh[1]})[u]) - np.asarray(sol[u]))
-    image = middle.pcolormesh(sol.t, places, np.log10(np.maximum(difference, 1e-9)).T, cmap="magma", rasterized=True)
+    image = middle.pcolormesh(sol.t, places, np.log10(np.maximum(difference, 1e-9)).T, cmap="magma", vmin=-6, rasterized=True)
     fig.colorbar(image, ax=middle)
     middle.set(xlabel="t", ylabel="x", title="log10 |network - grid|")
     net.plot_history(ax=right)

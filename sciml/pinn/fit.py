@@ -229,10 +229,11 @@ def setup(given: Given, t_span: Any = None, key: Any = None, before: Ended | Non
     making, training = jax.random.split(jax.random.key(0) if key is None else key)
     frozen = () if before is None else tuple(name_before(n) for n in before.names)
     unknown = (*_unknown_fields(system, given.free), *frozen)
-    form = pointwise(system, built_in=_built_in(given.conditions), fields=unknown, check=given.check and given.data is None)
+    span = _span(system, t_span, _in_time(system))
+    check = given.check and given.data is None
+    form = pointwise(system, built_in=_built_in(given.conditions), fields=unknown, check=check, span=span if _in_time(system) else None, agree=frozen)
     by_name = {c.name: c for s in system.symbols.values() for c in declaration_of(s).over}
     coordinates = tuple(by_name[name] for name in form.coordinates)
-    span = _span(system, t_span, "t" in form.coordinates)
     table = None
     if given.data is not None:
         table = measured(given.data, given.observe, given.noise, form, coordinates, span)
