@@ -99,9 +99,7 @@ def step_times(name: str) -> tuple[float, float, float]:
     ours = jax.jit(lambda s: advance(lambda z: made.problem.shown(z, batch), optimizer, s))
     hand = jax.jit(lambda s: advance(lambda z: hand_loss(eqx.combine(z, static)), optimizer, s))
     start, begun = begin(optimizer, made.z), begin(optimizer, arrays)
-    seconds = interleaved(
-        {"ours": lambda: jax.block_until_ready(ours(start)), "hand": lambda: jax.block_until_ready(hand(begun))}, calls=20
-    )
+    seconds = interleaved({"ours": lambda: jax.block_until_ready(ours(start)), "hand": lambda: jax.block_until_ready(hand(begun))}, calls=20)
     found = made.problem.by_term(made.z, batch)[term]
     theirs = jax.vmap(lambda p: residual(network, p))(points)
     apart = float(jnp.max(jnp.abs(jnp.abs(found) - jnp.abs(theirs))) / jnp.max(jnp.abs(theirs)))

@@ -51,7 +51,7 @@ def main(dim: int = 1000, steps: int = 3000, width: int = 64, progress: bool = T
     """(network, |x|, its values and the exact ones at points that are new)."""
     system, u, exact = declare(dim)
     network = sci.pinn.mlp(system, width=width, depth=3, key=jax.random.key(0))
-    train = optax.adam(optax.linear_schedule(5e-3, 0.0, steps))
+    train = optax.adam(optax.linear_schedule(3e-3, 0.0, steps))
     net = sci.pinn.fit(system, network, train=sci.pinn.Descent(train, steps), points=100, progress=progress)
     points = ball_points(2000, dim)
     at = net({"X": jnp.asarray(points)})

@@ -2,10 +2,9 @@
 
     -(u_xx + u_yy) = 1 in the square (-1, 1)^2 without its quarter (0, 1) x (-1, 0),    u = 0 on all of its boundary
 
-Points lie in the L and on its sides, where the condition is a part of the loss, with a weight of 100, since u is much smaller than
-its second derivatives. Around the inner corner the solution goes as r^(2/3), which
-no smooth network follows all the way. The reference is a fine grid of finite differences, extrapolated with
-the order 4/3 that this corner leaves them.
+Points lie in the L and on its sides, where the condition is a part of the loss, with a weight of 100, since u is much smaller than its second
+derivatives. Around the inner corner the solution goes as r^(2/3), which no smooth network follows all the way. The reference is a fine grid
+of finite differences, extrapolated with the order 4/3 that this corner leaves them.
 
 Run: python examples/pinn_lshape.py      About 60 s on two cores.
 Expected: a relative error of half a percent or less, largest at the inner corner; the torsion, the integral of u, is 0.21408.
@@ -27,7 +26,7 @@ TORSION = 0.21408
 # Model
 x, y = sci.space("x", -1, 1), sci.space("y", -1, 1)
 u = sci.fields("u", x, y)
-notch = sci.box((x, y), (0, -1), (1, 0))
+notch = sci.box((x, y), (0, -2), (2, 0))
 sides = {side: sci.eq(u, 0) for side in (x.left, x.right, y.left, y.right, notch.surface)}
 torsion = sci.System([sci.eq(-sci.laplacian(u), 1)], boundary=sides, domain=sci.box((x, y), (-1, -1), (1, 1)) - notch, name="lshape")
 

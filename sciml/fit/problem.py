@@ -12,10 +12,10 @@ from jax.flatten_util import ravel_pytree
 from ..codegen import CompiledSystem, compile
 from ..data import Observations, observations
 from ..errors import FitError, NameUnknown, nearest
+from ..optimize import Transform, transform_of
 from ..solve import solve
 from ..system import System, name_of
 from .noise import LogNormal, Normal
-from ..optimize import Transform, transform_of
 
 Noise = Normal | LogNormal
 

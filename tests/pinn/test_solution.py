@@ -339,7 +339,9 @@ def test_pictures(net):
     assert "residual" in net.plot_residual().get_title()
     assert net.plot_error({u: EXACT}).get_title() == "log10 |u - exact|"
     assert net.plot_history().get_yscale() == "log"
-    assert net.animate(u)._fig is not None
+    moving = net.animate(u)
+    moving._draw_was_started = True  # no warning that nothing was drawn
+    assert moving._fig is not None
 
 
 def test_history_and_explain():

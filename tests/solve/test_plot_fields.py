@@ -8,7 +8,7 @@ import sympy as sp
 
 import sciml as sci
 from sciml.errors import SolveError
-from sciml.solve.plot_fields import _cells, _frames, nearest_rows, _spread
+from sciml.solve.plot_fields import _cells, _frames, _spread, nearest_rows
 
 t = sci.t
 
