@@ -93,7 +93,7 @@ def heat_nd() -> Any:
 
 def poisson_inverse() -> Any:
     """Data: 2500 values of u with noise of 0.1; the error is that of the coefficient."""
-    system, (_, _, solution, known) = problems.poisson_inverse()
+    system, (*_, known) = problems.poisson_inverse()
     rng = np.random.default_rng(0)
     at = {"x": rng.uniform(0, 1, 2500), "y": rng.uniform(0, 1, 2500)}
     u = np.sin(np.pi * at["x"]) * np.sin(np.pi * at["y"]) + rng.normal(0, 0.1, 2500)

@@ -7,7 +7,7 @@ as well. So time is cut into windows, each with a network of its own that starts
 in: the network gets cosines and sines of x.
 
 Run: python examples/pinn_allen_cahn.py      About 60 s on two cores.
-Expected: a relative error of 1e-2 or less against a pseudospectral solution of the same System.
+Expected: a relative error of 1e-3 or less against a pseudospectral solution of the same System.
 """
 
 from pathlib import Path
@@ -52,7 +52,7 @@ def error(net: sci.pinn.NetworkSolution, sol: sci.Solution) -> float:
     """Relative L2 distance from the grid, at the times of the network."""
     rows = np.asarray(sol.t) <= net.span[1] + 1e-9
     known, places = np.asarray(sol[u])[rows], _places(sol)
-    mesh = np.meshgrid(np.asarray(sol.t)[rows], places, indexing="ij")
+    mesh = np.meshgrid(np.minimum(np.asarray(sol.t)[rows], net.span[1]), places, indexing="ij")
     return float(np.linalg.norm(np.asarray(net({"t": mesh[0], "x": mesh[1]})[u]) - known) / np.linalg.norm(known))
 
 
@@ -67,12 +67,13 @@ def picture(net: sci.pinn.NetworkSolution, sol: sci.Solution) -> Path:
     places = _places(sol)
     net.plot(u, ax=left)
     left.set(title="u(t, x) by the networks")
-    for row, shade in zip((0, 20, 40, 70, 100), plt.colormaps["viridis"](np.linspace(0, 0.85, 5)), strict=True):
+    rows = np.linspace(0, np.searchsorted(sol.t, net.span[1] - 1e-9), 5).astype(int)
+    for row, shade in zip(rows, plt.colormaps["viridis"](np.linspace(0, 0.85, 5)), strict=True):
         middle.plot(places, sol[u][row], color=shade, lw=3, alpha=0.35)
-        middle.plot(places, net({"t": float(sol.t[row]), "x": places})[u], "--", color=shade, lw=1, label=f"t = {sol.t[row]:.1f}")
+        middle.plot(places, net({"t": min(float(sol.t[row]), net.span[1]), "x": places})[u], "--", color=shade, lw=1, label=f"t = {sol.t[row]:.2f}")
     middle.set(xlabel="x", title="networks (dashes) and grid")
     net.plot_history(ax=right)
-    right.set(title=f"training, window by window; error {error(net, sol):.1e}")
+    right.set(title=f"window by window; error {error(net, sol):.1e}")
     for ax in (middle, right):
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(frameon=False, fontsize=8)

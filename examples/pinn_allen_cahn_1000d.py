@@ -4,13 +4,14 @@
     u = (1 - |x|^2) (sum of c_i sin(x_i + cos x_(i+1) + x_(i+1) cos x_i))    by which f is chosen (Hu, Shukla, Karniadakis, Kawaguchi 2024)
 
 The right side f is derived from the symbols, as sums over X[i] that no program ever writes out. The Laplacian is exact: all thousand second
-derivatives come from as many directions as the first layer has neurons.
+derivatives come from as many directions as the first layer has neurons. Each Gauss-Newton step solves the linearised equation at all of its
+points at once, in the space of residuals, since there are fewer of them than weights; Adam needs a hundred times more steps.
 
 How good is a small error here? The factor 1 - |x|^2 is built in, and the rest varies little in a ball of high dimension: a constant in place
 of the network has a small error already. So errors are given as skill, the error over that of the best constant.
 
 Run: python examples/pinn_allen_cahn_1000d.py      About 60 s on two cores.
-Expected: a skill of 0.1 or less.
+Expected: a skill of 0.1.
 """
 
 from pathlib import Path
@@ -19,7 +20,6 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 import sympy as sp
 
 import sciml as sci
@@ -47,15 +47,17 @@ def ball_points(count: int, dim: int) -> np.ndarray:
 
 
 # Solve
-def main(dim: int = 1000, steps: int = 3000, width: int = 64, progress: bool = True) -> tuple[sci.pinn.NetworkSolution, np.ndarray, np.ndarray, np.ndarray]:
+def main(
+    dim: int = 1000, steps: int = 50, width: int = 32, points: int = 600, progress: bool = True
+) -> tuple[sci.pinn.NetworkSolution, np.ndarray, np.ndarray, np.ndarray]:
     """(network, |x|, its values and the exact ones at points that are new)."""
     system, u, exact = declare(dim)
-    network = sci.pinn.mlp(system, width=width, depth=3, key=jax.random.key(0))
-    train = optax.adam(optax.linear_schedule(3e-3, 0.0, steps))
-    net = sci.pinn.fit(system, network, train=sci.pinn.Descent(train, steps), points=100, progress=progress)
-    points = ball_points(2000, dim)
-    at = net({"X": jnp.asarray(points)})
-    return net, np.linalg.norm(points, axis=1), np.asarray(at[u], float), np.asarray(at[exact], float)
+    network = sci.pinn.mlp(system, width=width, depth=2, key=jax.random.key(0))
+    train = sci.pinn.Stage(sci.pinn.GaussNewton(max_steps=steps, solve="dual"), every=1)
+    net = sci.pinn.fit(system, network, train=train, points=points, sampling="uniform", progress=progress)
+    judged = ball_points(2000, dim)
+    at = net({"X": jnp.asarray(judged)})
+    return net, np.linalg.norm(judged, axis=1), np.asarray(at[u], float), np.asarray(at[exact], float)
 
 
 def skill(radius: np.ndarray, found: np.ndarray, known: np.ndarray) -> tuple[float, float]:

@@ -37,6 +37,7 @@ def save(net: NetworkSolution, path: Any) -> None:
         "said": _said(problem.lowered),
         "spans": [list(part.span) for part in net.parts],
         "conditions": [[entry.split(":")[0] for entry in part.problem.form.built_in] for part in net.parts],
+        "modes": max([1, *(block.modes for block in problem.embedding.blocks)]),
         "free": [*problem.transforms, *net.parts[0].z["functions"], *_coefficients(net.form)],
         "values": list(values),
         "columns": list(net.history.columns),
@@ -71,7 +72,7 @@ def load(path: Any, system: System, network: Any = None) -> NetworkSolution:
     True
     """
     facts = _facts(path)
-    given = Given(system, network, None, tuple(facts["free"]), check=False)
+    given = Given(system, network, None, tuple(facts["free"]), modes=facts["modes"], check=False)
     made = _chain(given, facts, None)
     lowered = made[0].problem.lowered
     _check(path, facts["said"], _said(lowered), system.name)

@@ -100,9 +100,10 @@ def continued(system: System) -> tuple[System, tuple[str, ...]]:
         raise FitError(f"windows= marches in time, and no field of System '{system.name}' has an initial value. Leave out windows=.")
     initial = dict(system.initial)
     for key in keys:
-        field = system.symbols[key.rstrip("'")]
-        over = tuple(c for c in declaration_of(field).over if c != t)
-        initial[key] = parameters(name_before(key), over=over, unit=None)
+        d, per_time = declaration_of(system.symbols[key.rstrip("'")]), system.units.get("t")
+        over = tuple(c for c in d.over if c != t)
+        unit = f"({d.unit or 1})/({per_time})" if key.endswith("'") and per_time else d.unit
+        initial[key] = parameters(name_before(key), over=over, unit=unit)
     return system.replace(initial=initial), tuple(keys)
 
 

@@ -13,6 +13,8 @@ from sciml.optimize import Broyden, Descent
 from sciml.pinn.fit import Given, setup
 from sciml.pinn.points import Sampler, counts_of
 from sciml.pinn.problem import Batch
+from sciml.pinn.windows import continued
+from sciml.symbols import declaration_of
 
 t = sci.t
 x = sci.space("x", -1, 1)
@@ -233,3 +235,32 @@ def test_weights_of_terms(weights):
     system = heat()
     net = sci.pinn.fit(system, small(system), conditions="soft", points=40, weights=weights, train=[120], progress=False)
     assert np.isfinite(net.history["loss"]).all() and net.history["checked"].dropna().iloc[-1] < net.history["checked"].dropna().iloc[0]
+
+
+def test_windows_keep_units():
+    """The function that a later window begins with has the unit of its field, its rate that of the rate."""
+    s = sci.space("s", 0, 1, unit="m")
+    v = sci.fields("v", t, s, unit="K")
+    wave = sci.System(
+        [sci.eq(v.diff(t, 2), sci.parameters("c", 1.0, unit="m**2/s**2") * v.diff(s, 2))],
+        initial={v: 0, v.diff(t): 0},
+        boundary={s.left: sci.eq(v, 0), s.right: sci.eq(v, 0)},
+        units={t: "s"},
+    )
+    later, keys = continued(wave)
+    assert keys == ("v", "v'")
+    assert [declaration_of(later.initial[k]).unit for k in keys] == ["K", "(K)/(s)"]
+
+
+def test_waves_of_periodic_coordinates(tmp_path):
+    """modes=2 gives the network two cosines and two sines; the file of a trained network knows it."""
+    ring = sci.space("ring", 0, 1, periodic=True)
+    q = sci.fields("q", t, ring)
+    system = sci.System([sci.eq(q.diff(t), q.diff(ring, 2))], initial={q: sp.cos(2 * sp.pi * ring)})
+    network = sci.pinn.MLP(5, 1, 4, 1, key=jax.random.key(0))
+    net = sci.pinn.fit(system, network, modes=2, points=10, train=2, progress=False)
+    net.save(tmp_path / "ring")
+    again = sci.pinn.load(tmp_path / "ring", system, network)
+    at = {"t": 0.5, "ring": [0.1, 0.6]}
+    np.testing.assert_array_equal(np.asarray(again(at)[q]), np.asarray(net(at)[q]))
+    np.testing.assert_allclose(net({"t": 0.5, "ring": [0.0]})[q.diff(ring)], net({"t": 0.5, "ring": [1.0]})[q.diff(ring)], atol=1e-12)

@@ -13,6 +13,8 @@
 | both sides of x        | 4 (x - low)(high - x)/(high - low)^2     | the straight line between the values         |
 | surfaces of the domain | factors of their regions, see `shapes`   | the values, joined with weights              |
 
+A slope of the value at the start that jumps at the seam of a periodic coordinate is smoothed by diffusion, see `seam`.
+
 Parts are added one after the other, each the interpolation of what is still missing, with its own values in time taken off
 (Coons 1967; Gordon 1971: a Boolean sum). Where the data of two places disagree at their common edge no smooth function has
 both: the later one stays a term of the loss.
@@ -28,10 +30,11 @@ import sympy as sp
 from ...errors import ModelError, nearest
 from ...symbols import Applied, Component, Coordinate, Region, declaration_of, distinct_nodes, t
 from ...system import System, text
-from ..discretize.manufacture import exact, periodic_in
-from .conditions import Condition, pinned
+from ..discretize.manufacture import exact
+from .conditions import Condition
 from .form import placeholder
 from .reader import Reader
+from .seam import Kink, jumps, kink_of
 from .shapes import factors_of, interpolated, point_on
 
 Ansatz = dict[str, tuple[sp.Expr, sp.Expr]]
@@ -45,19 +48,21 @@ _SHORT = 300  # operations; longer sums over components that do not cancel at on
 class Target:
     """A condition that gives the value of one unknown at a place. `where` groups those that are interpolated together.
 
-    `where` is the time, a coordinate, or the domain; of its surface the condition holds on some `parts`.
+    `where` is the time, a coordinate, or the domain; of its surface the condition holds on some `parts`. `kink`: the jump of its slope
+    at a seam, to be smoothed.
     """
 
     condition: Condition
     where: Any
     value: sp.Expr
     parts: tuple[Region, ...] = ()
+    kink: Kink | None = None
 
 
 def ansatz_of(
     system: System, reader: Reader, conditions: list[Condition], wanted: Any, span: Any = None, agree: tuple[str, ...] = ()
-) -> tuple[Ansatz, list[Condition]]:
-    """The ansatz of each unknown, and the conditions that it fulfils.
+) -> tuple[Ansatz, dict[Condition, str]]:
+    """The ansatz of each unknown, and the conditions that it fulfils, each with what is to be said of it.
 
     Args:
         system: with real fields.
@@ -80,12 +85,16 @@ def ansatz_of(
         else:
             why[c.name] = found
     made: Ansatz = {}
-    built: list[Condition] = []
+    built: dict[Condition, str] = {}
     for name, listed in targets.items():
         sum_ = _Sum(listed, span, agree)
+        if sum_.disturbing:
+            why.update({x.condition.name: "the kink at its seam disturbs conditions at other places" for x in sum_.disturbing})
+            listed = [x for x in listed if x.condition.name not in why]
+            sum_ = _Sum(listed, span, agree)
         if sum_.built:
-            made[name] = (sum_.g, sum_.a)
-            built += [target.condition for target in sum_.built]
+            made[name] = (sum_.g + sum_.smoothed, sum_.a)
+            built |= {x.condition: x.kink.text if x.kink else "" for x in sum_.built}
         left = [x.condition for x in listed if x.condition not in built]
         why.update({c.name: "its values disagree with those of other conditions where they meet" for c in left})
     if wanted != "auto" and why:
@@ -93,7 +102,7 @@ def ansatz_of(
         raise ModelError(
             f"The condition '{name}' cannot be built in: {reason}. Leave it to the loss: take it out of built_in, or write built_in=\"auto\"."
         )
-    return made, [c for c in conditions if c in built]
+    return made, {c: built[c] for c in conditions if c in built}
 
 
 def _chosen(conditions: list[Condition], wanted: Any) -> list[Condition]:
@@ -123,11 +132,12 @@ def _target(system: System, reader: Reader, c: Condition) -> Target | str:
         return value
     if not all(_has_derivatives(n, reader) for n in distinct_nodes(value) if isinstance(n, Applied)):
         return "its value holds a function without a formula"
-    seam = next((x for x in symbol.args if value.has(x) and not _repeats(system, reader, value, x)), None)
-    if seam is not None:
-        return f"'{seam.name}' is periodic, and the value or a derivative of it jumps between its ends"
+    seams = [x for x in symbol.args if value.has(x) and jumps(system, reader, value, x)]
+    kink = kink_of(system, reader, c, value, seams[0]) if len(seams) == 1 else None
+    if seams and kink is None:
+        return f"'{seams[0].name}' is periodic, and the value or a derivative of it jumps between its ends"
     if c.kind != "boundary":
-        return Target(c, t, value)
+        return Target(c, t, value, kink=kink)
     if c.place.surface is not None:
         return _on_surface(system, system.domain, c, value)
     if system.domain is not None:
@@ -155,15 +165,6 @@ def _value(reader: Reader, c: Condition, u: Applied) -> sp.Expr | str:
     if not factor.is_number or factor == 0 or sp.expand(inner - factor * symbol).has(symbol):
         return f"it does not say what '{c.fields[0]}' is there"
     return -(sp.expand(inner - factor * symbol)) / factor
-
-
-def _repeats(system: System, reader: Reader, value: sp.Expr, x: Any) -> bool:
-    """Whether a value joins smoothly where a periodic coordinate begins again: all derivatives that the equations see."""
-    if x == t or not x.declaration.payload["periodic"]:
-        return True
-    written = (reader.written_out(e.residual, {}, e.cited) for e in system.equations if pinned(system, e) is None)
-    orders = [dict(n.variable_count).get(x, 0) for e in written for n in distinct_nodes(e) if isinstance(n, sp.Derivative)]
-    return all(periodic_in(value.diff((x, k)), x) for k in range(max(map(int, orders), default=0) + 1))
 
 
 def _on_surface(system: System, domain: Any, c: Condition, value: sp.Expr) -> Target | str:
@@ -202,6 +203,10 @@ class _Sum:
                     if self._add([one]):
                         break
         self.a = sp.Mul(*(self._factor(where) for where in dict.fromkeys(x.where for x in self.built)))
+        self.smoothed = sp.Add(*(x.kink.smoothed(self.start, self.end) for x in self.built if x.kink))
+        self.disturbing = [
+            x for x in self.built if x.kink and any(not self._vanishes(self._trace(y, x.kink.jump), y) for y in self.built if y is not x)
+        ]
 
     def _add(self, here: list[Target]) -> bool:
         """Adds the interpolation of what is still missing; takes it back if anything is then missing elsewhere."""

@@ -93,7 +93,7 @@ class _Build:
         if check:
             self._check(self._equations(), conditions)
         ansatz: Ansatz = {}
-        built: list[Condition] = []
+        built: dict[Condition, str] = {}
         if built_in:
             ansatz, built = ansatz_of(self.system, self.reader, conditions, built_in, span, agree)
         self._read_with(ansatz)
@@ -110,7 +110,7 @@ class _Build:
             terms=tuple(terms),
             operators={key: self.placeholders.operators[key] for key in kept},
             depends={n: tuple(c.name for c in self.coordinates if c in s.args) for n, s in self.fields.items()},
-            built_in=tuple(f"{c.name}: {c.cited}" for c in built),
+            built_in=tuple(f"{c.name}: {c.cited}{remark}" for c, remark in built.items()),
             ansatz=ansatz,
         )
 
