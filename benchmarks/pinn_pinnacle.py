@@ -161,7 +161,7 @@ def run(name: str, minutes: float) -> list[Any]:
     case = CASES[name]
     system, options, error = case.declare()
     network = sci.pinn.mlp(system, width=case.size[0], depth=case.size[1], key=jax.random.key(0))
-    train = sci.pinn.Stage(sci.pinn.GaussNewton(max_steps=10_000), every=10)
+    train = sci.pinn.Stage(sci.pinn.GaussNewton(max_steps=1000), every=10)
     began = time.perf_counter()
     net = sci.pinn.fit(system, network, train=train, minutes=minutes, progress=False, **options)
     taken = (time.perf_counter() - began) / 60

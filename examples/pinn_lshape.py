@@ -54,7 +54,7 @@ def reference(n: int = 64) -> np.ndarray:
 
 
 # Solve
-def main(width: int = 20, steps: int = 60, points: int = 1500, progress: bool = True) -> sci.pinn.NetworkSolution:
+def main(width: int = 16, steps: int = 80, points: int = 1000, progress: bool = True) -> sci.pinn.NetworkSolution:
     """A network with three hidden layers, by Gauss-Newton steps."""
     network = sci.pinn.mlp(torsion, width=width, depth=3, key=jax.random.key(0))
     train = sci.pinn.Stage(sci.pinn.GaussNewton(max_steps=steps), every=10)

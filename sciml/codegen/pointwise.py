@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import sympy as sp
+from sympy.logic.boolalg import Boolean
 
 from ..errors import ModelError, NameUnknown, nearest
-from ..passes import Along, Combination, Diagonal, Pointwise
+from ..passes import Along, Combination, Diagonal, Piece, Placed, Pointwise, Total, placeholder
 from ..symbols import declaration_of
 from ..system import name_of
 from .layout import Place, checked_shape
@@ -112,6 +113,23 @@ class LoweredPointwise:
         found = self._tape(tuple(expressions)).run(functools.partial(self._leaf, here))
         return [jnp.asarray(v, here.point.dtype) for v in found]
 
+    def split(self, residual: sp.Expr, varying: frozenset[str]) -> tuple[sp.Expr, dict[str, sp.Expr]]:
+        """A residual, and the parts of it that depend on the point alone, by the name of the placeholder that stands for each.
+
+        Such parts, a source above all, can be computed once for points that stay, and outside of what is differentiated.
+
+        Args:
+            residual: in placeholders.
+            varying: names of parameters and functions that are trained.
+        """
+        for _ in self.places:  # parameters that are defined by trained ones
+            varying |= {
+                n
+                for n, p in self.places.items()
+                if p.derived and any(declaration_of(a) and declaration_of(a).name in varying for a in p.default.atoms())
+            }
+        return _Split(self.form, varying).of(residual)
+
     def weights(self, keys: Sequence[str], here: Here) -> dict[str, Any]:
         """Weights of those operators that have some: an array over the components, or a tuple of numbers."""
         return self.weights_of({key: self.form.operators[key] for key in keys}, here)
@@ -155,6 +173,48 @@ class LoweredPointwise:
     def _coordinate(self, name: str, point: Any) -> Any:
         piece = point[self.form.layout[name]]
         return piece[0] if self._size(name) == 1 else piece
+
+
+class _Split:
+    """Finds the largest parts of an expression that need neither operators nor what is trained."""
+
+    def __init__(self, form: Pointwise, varying: frozenset[str]):
+        self.form, self.varying = form, varying
+        self.found: dict[str, sp.Expr] = {}
+        self._memo: dict[sp.Basic, tuple[bool, bool]] = {}
+
+    def of(self, e: sp.Expr) -> tuple[sp.Expr, dict[str, sp.Expr]]:
+        return self._visited(e), self.found
+
+    def _visited(self, e: Any) -> Any:
+        fixed, at_point = self._kind(e)
+        if fixed:
+            return self._named(e) if at_point and e.args else e
+        if isinstance(e, sp.Add | sp.Mul):
+            apart = [a for a in e.args if all(self._kind(a))]
+            if sum(bool(a.args) for a in apart):
+                rest = [self._visited(a) for a in e.args if a not in apart]
+                return e.func(self._named(e.func(*apart)), *rest)
+        if isinstance(e, Total | Placed | Piece | Boolean | sp.Piecewise) or not e.args:
+            return e  # what is inside is an array, or has a value only where it is chosen
+        return e.func(*(self._visited(a) for a in e.args))
+
+    def _named(self, e: sp.Expr) -> sp.Expr:
+        name = f"given_{len(self.found)}"
+        self.found[name] = e
+        return placeholder(name)
+
+    def _kind(self, e: Any) -> tuple[bool, bool]:
+        """(whether it needs neither operators nor what is trained, whether it depends on the point)."""
+        if e not in self._memo:
+            d, name = declaration_of(e), getattr(e, "name", "")
+            inside = [self._kind(a) for a in e.args]
+            own = isinstance(e, sp.Dummy) and name in self.form.operators
+            trained = d is not None and (d.name in self.varying or d.kind == "normal")
+            here = isinstance(e, sp.Dummy) and name in self.form.layout
+            unknown = isinstance(e, sp.Dummy) and not here and not own and name not in ("t0", "t1")
+            self._memo[e] = (not own and not trained and not unknown and all(f for f, _ in inside), here or any(p for _, p in inside))
+        return self._memo[e]
 
 
 def lower_pointwise(form: Pointwise) -> LoweredPointwise:

@@ -173,8 +173,8 @@ class Loop:
         automatic = isinstance(self.stages, str) and self.stages == "auto"
         stages = default_stages(problem) if automatic else [as_stage(s) for s in _listed(self.stages)]
         start, rule = weighting(problem, self.weights)
-        run = Training(problem, sampler, stages, rule, start, made.key, scheme == "rad")
-        best, reason = run(made.z, self.progress, self.checkpoint, self.resume, f"training {form.system.name}{label}")
+        run = Training(problem, made.z, sampler, stages, rule, start, made.key, scheme == "rad")
+        best, reason = run(self.progress, self.checkpoint, self.resume, f"training {form.system.name}{label}")
         return best, run.rows, reason
 
 
@@ -248,7 +248,7 @@ def setup(given: Given, t_span: Any = None, key: Any = None, before: Ended | Non
     z, transforms, fixed = _free(lowered, given.free, given.params, module, dtype)
     pieces = _pieces(form, lowered, module, embedding, given.derivatives)
     normals = tuple(c.name for c in coordinates if declaration_of(c).kind == "space")
-    problem = Problem(lowered, embedding, module, pieces, transforms, fixed, span, normals)
+    problem = Problem(lowered, embedding, module, pieces, transforms, fixed, span, normals, tuple(z["functions"]))
     return Setup(problem, z, coordinates, span, {} if table is None else table.points(dtype), training, dtype)
 
 

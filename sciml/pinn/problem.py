@@ -12,7 +12,7 @@ independent estimates has the mean r^2 (Shi, Hu, Lin, Kawaguchi 2024, Stochastic
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -24,6 +24,8 @@ from ..codegen import Here, LoweredPointwise
 from ..optimize import Transform
 from ..passes import Term
 from .embedding import Embedding
+
+_TOGETHER = 1 << 20  # numbers in the points whose sources are computed at once
 
 
 def is_trained(leaf: Any) -> bool:
@@ -39,12 +41,14 @@ class Points(NamedTuple):
         normals: outward normals at a surface, (n, scalar coordinates); None elsewhere.
         values: of data: measured value in units of its noise, (n,); None for equations and conditions.
         weights: of each point, (n,); None for 1.
+        given: parts of the residual that depend on the points alone, by name, (n,) each; None: not computed yet.
     """
 
     points: Any
     normals: Any = None
     values: Any = None
     weights: Any = None
+    given: Any = None
 
 
 class Batch(NamedTuple):
@@ -73,8 +77,9 @@ class Problem:
         pieces: terms with plans.
         transforms: of free parameters, by name.
         fixed: values of other parameters and functions.
-        free_functions: networks of the equations that are trained along.
         span: start and end of the time.
+        normals: scalar coordinates of space, in the order of the columns of normals.
+        trained: networks and data of the equations that are trained along.
     """
 
     def __init__(
@@ -87,11 +92,14 @@ class Problem:
         fixed: Mapping[str, Any],
         span: tuple[float, float],
         normals: tuple[str, ...] = (),
+        trained: Iterable[str] = (),
     ):
         self.lowered, self.form, self.embedding, self.pieces = lowered, lowered.form, embedding, pieces
         self.arrays, self.static = eqx.partition(module, is_trained)
         self.transforms, self.fixed, self.span, self.normals = dict(transforms), dict(fixed), span, normals
         self.stochastic = any(p.plan.stochastic for p in pieces)
+        varying = frozenset((*transforms, *trained))
+        self.parts = {p.term.name: lowered.split(p.term.residual, varying) for p in pieces}
 
     @property
     def names(self) -> list[str]:
@@ -117,17 +125,40 @@ class Problem:
     # -- residuals --------------------------------------------------------------------------------------
 
     def at_point(self, piece: Piece) -> Callable[..., Any]:
-        """The residual of a term as a function (z, point, normal, value, key) -> number; None for what a term does not have."""
+        """The residual of a term as a function of z and of a row: (point, normal, value, given parts, key), None for what there is not."""
+        residual, parts = self.parts[piece.term.name]
 
-        def one(z: Any, point: Any, normal: Any, value: Any, key: Any) -> Any:
-            module, (numbers, functions), term = self.module(z), self.everywhere(z, point.dtype), piece.term
+        def one(z: Any, point: Any, normal: Any, value: Any, given: Any, key: Any) -> Any:
+            module, (numbers, functions) = self.module(z), self.everywhere(z, point.dtype)
             by_name = {} if normal is None else {f"n_{c}": normal[i] for i, c in enumerate(self.normals)}
-            here = Here(point, {}, numbers, functions, self.span, by_name, {} if value is None else {"measured": value})
-            weights = self.lowered.weights(term.operators, here)
+            here = Here(point, {}, numbers, functions, self.span, by_name)
+            weights = self.lowered.weights(piece.term.operators, here)
             found = piece.plan.evaluate(module, point, weights, key)
-            return self.lowered.evaluate([term.residual], here._replace(operators=found))[0]
+            if given is None:
+                given = dict(zip(parts, self.lowered.evaluate(list(parts.values()), here), strict=True))
+            known = {**given, **({} if value is None else {"measured": value})}
+            return self.lowered.evaluate([residual], here._replace(operators=found, given=known))[0]
 
         return one
+
+    def prepared(self, z: Any, points: Mapping[str, Points]) -> dict[str, Points]:
+        """Points with the parts of residuals that depend on them alone, such as a source: computed once, and not differentiated.
+
+        In many dimensions a few points at a time, since their parts are as long as a point.
+        """
+        made = dict(points)
+        for piece in self.pieces:
+            at, (_, parts) = points[piece.term.name], self.parts[piece.term.name]
+            if parts:
+                numbers, functions = self.everywhere(z, at.points.dtype)
+
+                def one(point: Any, parts: Any = parts, numbers: Any = numbers, functions: Any = functions) -> Any:
+                    here = Here(point, {}, numbers, functions, self.span)
+                    return dict(zip(parts, self.lowered.evaluate(list(parts.values()), here), strict=True))
+
+                size = at.points.shape[1]
+                made[piece.term.name] = at._replace(given=jax.lax.map(one, at.points, batch_size=max(_TOGETHER // size, 1)))
+        return made
 
     def residual(self, z: Any, piece: Piece, at: Points, key: Any) -> Any:
         """The residual of one term at all of its points, (n,)."""
@@ -136,7 +167,7 @@ class Problem:
 
     def _given(self, piece: Piece, at: Points, key: Any) -> tuple[Any, ...]:
         keys = jax.random.split(key, at.points.shape[0]) if piece.plan.stochastic else None
-        return at.points, at.normals, at.values, keys
+        return at.points, at.normals, at.values, at.given, keys
 
     def by_term(self, z: Any, batch: Batch) -> dict[str, Any]:
         """Residuals of all terms; with estimated derivatives one sample of them."""

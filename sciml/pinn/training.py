@@ -70,6 +70,7 @@ class Training:
 
     Args:
         problem: the loss.
+        z: where it begins.
         sampler: of the points.
         stages: in their order.
         weights: the rule (z, batch) -> batch with new weights, or None where they stay.
@@ -82,6 +83,7 @@ class Training:
     def __init__(
         self,
         problem: Problem,
+        z: Any,
         sampler: Any,
         stages: list[Stage],
         weights: Any,
@@ -94,21 +96,23 @@ class Training:
         self.first_weights, self.weights = dict(start), dict(start)
         drawing, judging = jax.random.split(key)
         self.drawing = drawing
-        self._draw = jax.jit(lambda n: sampler.draw(jax.random.fold_in(drawing, n)))
-        self._adapt = jax.jit(lambda z, n: sampler.adapted(problem, z, jax.random.fold_in(drawing, n)))
+        self.start = z
+        rest = {**z, "network": None}  # what sources need of it: a wide network must not become a constant of a program
+        self._draw = jax.jit(lambda n: problem.prepared(rest, sampler.draw(jax.random.fold_in(drawing, n))))
+        self._adapt = jax.jit(lambda z, n: problem.prepared(rest, sampler.adapted(problem, z, jax.random.fold_in(drawing, n))))
         self._reweigh = None if weights is None else jax.jit(weights)
         self._judge = jax.jit(problem.shown)
-        self.check = Batch(jax.jit(sampler.draw)(judging), self.first_weights, judging)
+        self.check = Batch(jax.jit(lambda k: problem.prepared(rest, sampler.draw(k)))(judging), self.first_weights, judging)
         self.minutes = minutes
         self.rows: Rows = []
         self.stage, self.began = 0, 0
         self.points: dict[str, Points] = {}
 
-    def __call__(self, z: Any, progress: bool, path: Path | None = None, resume: bool = False, label: str = "training") -> tuple[Best, str]:
+    def __call__(self, progress: bool, path: Path | None = None, resume: bool = False, label: str = "training") -> tuple[Best, str]:
         """(the best arrays, how it ended)."""
-        self.path, self.best = path, Best(z)
+        self.path, self.best = path, Best(self.start)
         self.until = np.inf if self.minutes is None else time.perf_counter() + 60 * self.minutes
-        state = self._resumed(z) if resume else None
+        state = self._resumed(self.start) if resume else None
         reason = ""
         while self.stage < len(self.stages):
             state, reason = self._run(self.stages[self.stage], self.best.z if state is None else state, state is not None, progress, label)

@@ -264,3 +264,19 @@ def test_waves_of_periodic_coordinates(tmp_path):
     at = {"t": 0.5, "ring": [0.1, 0.6]}
     np.testing.assert_array_equal(np.asarray(again(at)[q]), np.asarray(net(at)[q]))
     np.testing.assert_allclose(net({"t": 0.5, "ring": [0.0]})[q.diff(ring)], net({"t": 0.5, "ring": [1.0]})[q.diff(ring)], atol=1e-12)
+
+
+def test_sources_are_computed_once():
+    """A part that depends on the point alone is computed with the points: same residuals, and no such part of what is trained."""
+    k = sci.parameters("k", 2.0)
+    source = sp.sin(sp.pi * y) * sp.exp(y) * k
+    system = sci.System([sci.eq(w.diff(y, 2) + y * w, source)], boundary={y.left: sci.eq(w, 0), y.right: sci.eq(w, 0)})
+    for free, count in (((), 1), ((k,), 1)):
+        made = setup(Given(system, small(system), free=free, conditions="soft"))
+        _, parts = made.problem.parts["w"]
+        assert any(e.has(sp.sin) for e in parts.values()) and not (free and any(e.has(k) for e in parts.values()))
+        batch = batch_of(made)
+        prepared = batch._replace(points=made.problem.prepared(made.z, batch.points))
+        assert len(prepared.points["w"].given) >= count
+        for name, residual in made.problem.by_term(made.z, batch).items():
+            np.testing.assert_allclose(made.problem.by_term(made.z, prepared)[name], residual, rtol=1e-12, atol=1e-14)

@@ -16,6 +16,7 @@ from ...system import System, text
 from ..discretize.arrays import as_at
 from ..indexed import lowered, resolved
 from .form import Orders, Partial, placeholder
+from .ierfc import by_formula
 from .placeholders import Placeholders
 from .vectors import Unknowns
 
@@ -65,7 +66,7 @@ class Reader:
         cited = cited or f"`{text(expression)}`"
         written = self.written_out(expression, fixed or {}, cited)
         meant = self.with_ansatz(resolved(written, Unknowns(self, cited), cited))
-        return self.placed(lowered(meant), cited)
+        return self.placed(lowered(by_formula(meant)), cited)
 
     # -- derivatives carried out ----------------------------------------------------------
 

@@ -32,6 +32,7 @@ from ...system import System
 from ..discretize.manufacture import exact, periodic_in
 from .conditions import Condition, pinned
 from .form import Partial
+from .ierfc import Ierfc
 from .reader import Reader
 
 _TINY = sp.Rational(1, 10**8)  # of the time between start and end
@@ -57,7 +58,7 @@ class Kink:
         elapsed = sp.sqrt(((t - start) / (end - start)) ** 2 + _TINY**2)
         width = 2 * sp.sqrt(sp.Abs(self.diffusion)) * sp.sqrt(end - start) * sp.sqrt(elapsed)
         sides = sum(_spread(s, width) for s in (self.x - low, high - self.x))
-        rest = sp.erfc(_near((high - low) / width)) * (self.x - low) * (self.x - high) / (high - low)
+        rest = _near(high - low, width, sp.erfc((high - low) / width)) * (self.x - low) * (self.x - high) / (high - low)
         return self.jump.subs(t, start) / 2 * (sides + rest)
 
     @property
@@ -67,13 +68,12 @@ class Kink:
 
 
 def _spread(s: sp.Expr, width: sp.Expr) -> sp.Expr:
-    z = _near(s / width)
-    return width * sp.exp(-(z**2)) / sp.sqrt(sp.pi) - s * sp.erfc(z)
+    return _near(s, width, width * Ierfc(s / width))
 
 
-def _near(z: sp.Expr) -> sp.Expr:
-    """A distance in widths, no longer than where exp(-z^2) and erfc(z) are nothing: the powers of it in derivatives would overflow."""
-    return sp.Min(z, 10)
+def _near(s: sp.Expr, width: sp.Expr, e: sp.Expr) -> sp.Expr:
+    """An expression that is nothing at ten widths: there powers of the distance in its derivatives would overflow at the start."""
+    return sp.Piecewise((e, s < 10 * width), (0, True))
 
 
 def _ends(x: Coordinate) -> tuple[sp.Expr, sp.Expr]:
