@@ -7,7 +7,7 @@ derivatives. Around the inner corner the solution goes as r^(2/3), which no smoo
 of finite differences, extrapolated with the order 4/3 that this corner leaves them.
 
 Run: python examples/pinn_lshape.py      About 60 s on two cores.
-Expected: a relative error of half a percent or less, largest at the inner corner; the torsion, the integral of u, is 0.21408.
+Expected: a relative error of one percent, largest at the inner corner; the torsion, the integral of u, is 0.21408.
 """
 
 from pathlib import Path

@@ -95,5 +95,5 @@ def _part(embedding: Embedding, over: Sequence[str]) -> Embedding:
 
 def _usual(inputs: int, outputs: int, key: Any) -> MLP:
     """A perceptron of the size that the default stages are made for: small in double precision."""
-    width, depth = (24, 3) if jnp.result_type(float) == jnp.float64 and inputs <= 10 else (64, 4)
+    width, depth = (32, 2) if inputs > 10 else (24, 3) if jnp.result_type(float) == jnp.float64 else (64, 4)
     return MLP(inputs, outputs, width, depth, key=key)

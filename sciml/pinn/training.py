@@ -18,7 +18,7 @@ from ..errors import FileError, FitError
 from ..optimize import Descent, Rows, Step, checkpoint, repeat
 from .problem import Batch, Points, Problem
 
-_LAG = 8  # steps that the device may be ahead of Python
+_LAG = 8  # quick steps that the device may be ahead of Python
 _LOOKS = 50  # looks at the points that stay, in one stage
 _DIVERGED = 1e4  # times the best loss
 ENDS = ("interrupted", "diverged", "time is over")  # how a reason begins that ends all stages
@@ -138,8 +138,8 @@ class Training:
             return made._replace(converged=False) if stage.every < method.max_steps else made
 
         outcome = repeat(
-            step, state, self.began + method.max_steps, inputs=self._inputs, look=self._look, due=self._due, rows=self.rows, lag=_LAG,
-            progress=progress, label=f"{label} {self.stage + 1}/{len(self.stages)}", limit="steps",
+            step, state, self.began + method.max_steps, inputs=self._inputs, look=self._look, due=self._due, rows=self.rows,
+            lag=_LAG if isinstance(method, Descent) else 1, progress=progress, label=f"{label} {self.stage + 1}/{len(self.stages)}", limit="steps",
         )  # fmt: skip
         for row in self.rows[self.began :]:
             row["stage"] = self.stage + 1

@@ -11,7 +11,7 @@ def test_network_before_the_shock(tmp_path):
     example = load("pinn_burgers", tmp_path)
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # as for a reader
         net = example.main(width=10, steps=25, points=400, t_end=0.3, progress=False)
-        assert example.error(net) < 0.01  # 1e-4 up to t = 1 after the full training
+        assert example.error(net) < 0.01  # 1e-3 up to t = 1 after the full training
         assert is_picture(example.picture(net))
     plt.close("all")
 

@@ -11,7 +11,7 @@ def test_network_in_an_l(tmp_path):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # as for a reader
         net = example.main(width=10, steps=25, points=400, progress=False)
         error, torsion, difference = example.compared(net, n=32)
-        assert error < 0.1 and abs(torsion / example.TORSION - 1) < 0.1  # half a percent after the full training
+        assert error < 0.1 and abs(torsion / example.TORSION - 1) < 0.1  # one percent after the full training
         assert is_picture(example.picture(net, difference))
     plt.close("all")
 

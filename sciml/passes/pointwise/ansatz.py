@@ -88,10 +88,6 @@ def ansatz_of(
     built: dict[Condition, str] = {}
     for name, listed in targets.items():
         sum_ = _Sum(listed, span, agree)
-        if sum_.disturbing:
-            why.update({x.condition.name: "the kink at its seam disturbs conditions at other places" for x in sum_.disturbing})
-            listed = [x for x in listed if x.condition.name not in why]
-            sum_ = _Sum(listed, span, agree)
         if sum_.built:
             made[name] = (sum_.g + sum_.smoothed, sum_.a)
             built |= {x.condition: x.kink.text if x.kink else "" for x in sum_.built}
@@ -203,10 +199,8 @@ class _Sum:
                     if self._add([one]):
                         break
         self.a = sp.Mul(*(self._factor(where) for where in dict.fromkeys(x.where for x in self.built)))
+        # a side that agrees with the start has no kink where they meet, so the jump is 0 there
         self.smoothed = sp.Add(*(x.kink.smoothed(self.start, self.end) for x in self.built if x.kink))
-        self.disturbing = [
-            x for x in self.built if x.kink and any(not self._vanishes(self._trace(y, x.kink.jump), y) for y in self.built if y is not x)
-        ]
 
     def _add(self, here: list[Target]) -> bool:
         """Adds the interpolation of what is still missing; takes it back if anything is then missing elsewhere."""

@@ -17,8 +17,9 @@ solution of the heat equation for its kink. With the ends a and b of x, L = b - 
 g(t, .) has a continuous slope at the seam for all t > t0, and g_t - D g_xx = -D u0'' as long as erfc(L/w) is nothing. Where u0''
 jumps too, g_xx does: the network has to make up for that, as for all else that the heat equation of the kink leaves out.
 
-t - t0 stands as T sqrt(s^2 + 1e-16) with s = (t - t0)/T, which has derivatives at the start in single precision, too. The
-error at the start is J sqrt(D T) 6e-5 at the seam itself, and nothing further away than sqrt(D T) 1e-3.
+t - t0 stands as sqrt((t - t0)^2 + (1e-8 T)^2), which has derivatives at the start in single precision, too. The error at the
+start is J sqrt(D T) 6e-5 at the seam itself, and nothing further away than sqrt(D T) 1e-3. As the mean of -D u0'' is D J/L, the
+network has to grow with D J T/L: for D T far above L^2 leave the condition to the loss.
 
 Carslaw and Jaeger 1959, Conduction of Heat in Solids, chapter 2 (the functions ierfc).
 """
