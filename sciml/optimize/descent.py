@@ -49,4 +49,3 @@ class Descent:
     def point(self, state: Training) -> Any:
         """The last arrays at which loss and gradient were finite."""
         return state.good
-
