@@ -173,7 +173,7 @@ class Loop:
         automatic = isinstance(self.stages, str) and self.stages == "auto"
         stages = default_stages(problem) if automatic else [as_stage(s) for s in _listed(self.stages)]
         start, rule = weighting(problem, self.weights)
-        run = Training(problem, made.z, sampler, stages, rule, start, made.key, scheme == "rad")
+        run = Training(problem, made.z, sampler, stages, rule, start, made.key, scheme == "rad", self.minutes)
         best, reason = run(self.progress, self.checkpoint, self.resume, f"training {form.system.name}{label}")
         return best, run.rows, reason
 

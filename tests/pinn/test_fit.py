@@ -280,3 +280,10 @@ def test_sources_are_computed_once():
         assert len(prepared.points["w"].given) >= count
         for name, residual in made.problem.by_term(made.z, batch).items():
             np.testing.assert_allclose(made.problem.by_term(made.z, prepared)[name], residual, rtol=1e-12, atol=1e-14)
+
+
+def test_a_run_ends_when_its_time_is_over():
+    """minutes= ends all stages, and says so."""
+    train = [sci.pinn.Stage(Descent(optax.adam(1e-3), max_steps=1_000_000)), sci.pinn.Stage(Broyden(max_steps=4))]
+    net = sci.pinn.fit(poisson, small(poisson), points=20, train=train, minutes=0.05, progress=False)
+    assert net.reason == "time is over: 0.05 minutes" and len(net.history) < 1_000_000
