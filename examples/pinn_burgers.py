@@ -6,7 +6,7 @@ The conditions are built into the network, u = g + a v with a = 0 where they hol
 the residual is large (Wu et al., CMAME 403 (2023) 115671), most of them to the shock. The known solution is that of Cole and Hopf, by
 Gauss-Hermite quadrature (Basdevant et al., Comput. Fluids 14 (1986) 23).
 
-Run: python examples/pinn_burgers.py      About 60 s on two cores.
+Run: python examples/pinn_burgers.py      About 30 s on two cores.
 Expected: a relative error of 1e-3 or less; more Gauss-Newton steps go further.
 """
 

@@ -7,7 +7,7 @@ bent to follow the noise. Networks that start from other weights, and
 get the rows of the table drawn anew with repetition (the bootstrap, Efron 1979), show how far the noise moves the answer.
 
 Run: python examples/pinn_heat_inverse.py      About 40 s on two cores.
-Expected: k = 0.08 within two standard deviations, which are about two percent of it.
+Expected: k = 0.08 within a few percent.
 """
 
 from pathlib import Path

@@ -6,8 +6,8 @@ Points lie in the L and on its sides, where the condition is a part of the loss,
 derivatives. Around the inner corner the solution goes as r^(2/3), which no smooth network follows all the way. The reference is a fine grid
 of finite differences, extrapolated with the order 4/3 that this corner leaves them.
 
-Run: python examples/pinn_lshape.py      About 60 s on two cores.
-Expected: a relative error of one percent, largest at the inner corner; the torsion, the integral of u, is 0.21408.
+Run: python examples/pinn_lshape.py      About 40 s on two cores.
+Expected: a relative error of half a percent, largest at the inner corner; the torsion, the integral of u, is 0.21408.
 """
 
 from pathlib import Path
