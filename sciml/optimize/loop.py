@@ -100,7 +100,7 @@ def repeat(
                 if run.stop or run.done >= max_steps:
                     break
                 made = step(run.state) if inputs is None else step(run.state, *inputs(run.done))
-                run.waiting.append((run.done, made))
+                run.waiting.append((run.done, made._replace(state=None)))  # a state may be as large as memory allows twice
                 run.reached = (made.state, run.done + 1)  # one assignment: Ctrl-C finds either both or none of them
                 run.read(lag, bar)
             run.read(0, bar)
