@@ -19,6 +19,7 @@ from ..optimize import Descent, Rows, Step, checkpoint, repeat
 from .problem import Batch, Points, Problem
 
 _LAG = 8  # quick steps that the device may be ahead of Python
+_HEAVY = 1_000_000  # numbers from which one step after the other is quick enough, and points of several take memory
 _LOOKS = 50  # looks at the points that stay, in one stage
 _DIVERGED = 1e4  # times the best loss
 ENDS = ("interrupted", "diverged", "time is over")  # how a reason begins that ends all stages
@@ -126,11 +127,13 @@ class Training:
     def _run(self, stage: Stage, begin: Any, resumed: bool, progress: bool, label: str) -> tuple[Any, str]:
         method = stage.method
         self.method, self.every = method, stage.every
-        state = begin if resumed else method.begin(begin)
+        # A step overwrites the state that it is given, which may be most of the memory: nothing else may hold these arrays.
+        state = jax.tree.map(jnp.copy, begin if resumed else method.begin(begin))
+        light = sum(leaf.size for leaf in jax.tree.leaves(state)) < _HEAVY
         self.look_every = max(method.max_steps // _LOOKS, 1)
         if not resumed:
             self._renew(len(self.rows), state)
-        program = jax.jit(lambda state, batch: method.advance(self.problem, state, batch))
+        program = jax.jit(lambda state, batch: method.advance(self.problem, state, batch), donate_argnums=0)
 
         def step(state: Any, batch: Batch) -> Step:
             # A method that has converged on some points goes on when others come.
@@ -139,13 +142,15 @@ class Training:
 
         outcome = repeat(
             step, state, self.began + method.max_steps, inputs=self._inputs, look=self._look, due=self._due, rows=self.rows,
-            lag=_LAG if isinstance(method, Descent) else 1, progress=progress, label=f"{label} {self.stage + 1}/{len(self.stages)}", limit="steps",
+            lag=_LAG if light and isinstance(method, Descent) else 1, progress=progress,
+            label=f"{label} {self.stage + 1}/{len(self.stages)}", limit="steps",
         )  # fmt: skip
         for row in self.rows[self.began :]:
             row["stage"] = self.stage + 1
-        self._consider(len(self.rows), outcome.state)
-        if self.path is not None:
-            self._write(outcome.state)
+        if _whole(outcome.state):  # not if Ctrl-C came while a step was overwriting it
+            self._consider(len(self.rows), outcome.state)
+            if self.path is not None:
+                self._write(outcome.state)
         return outcome.state, outcome.reason
 
     # -- between steps ----------------------------------------------------------------------------------
@@ -200,7 +205,7 @@ class Training:
         if self.rows:
             self.rows[-1]["checked"] = loss
         if loss < self.best.loss or not np.isfinite(self.best.loss):
-            self.best = Best(z, loss, n)
+            self.best = Best(jax.tree.map(jnp.copy, z), loss, n)
         if loss > _DIVERGED * max(self.best.loss, 1e-300) and loss > float(self.rows[0]["loss"]):
             return (
                 f"diverged: the loss at the points that stay is {loss:.3g}, and was {self.best.loss:.3g} after {self.best.step} steps, which are kept"
@@ -238,3 +243,7 @@ class Training:
             {name: float(v) for name, v in zip(facts["columns"], row, strict=True) if not np.isnan(v)} for row in zip(*history, strict=True)
         ]
         return state
+
+
+def _whole(state: Any) -> bool:
+    return not any(leaf.is_deleted() for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array))
