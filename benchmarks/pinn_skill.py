@@ -33,9 +33,9 @@ class Case:
     rescaled: bool = False
     target: float | None = 0.1
     width: int = 32
-    depth: int = 2
-    points: int = 600
-    steps: int = 100
+    depth: int = 3
+    points: int = 800
+    steps: int = 70
 
 
 def cubic(u: Any) -> Any:

@@ -1,8 +1,7 @@
 """Levenberg-Marquardt for residuals with many rows: r residuals, J their Jacobian, the loss is r.r.
 
-    (J'J + lambda m) d = -J' r                  m: the mean of the diagonal of J'J, so that lambda has no unit
-    (J'J + lambda m) (d - p) = -J' (r + J p)    p: a part of the last step                                      (momentum)
-    (J'J + lambda m) c = -J' r_dd / 2           r_dd: second derivative of r along d, by a difference           (geodesic acceleration)
+    (J'J + lambda m) d = -J' r            m: the mean of the diagonal of J'J, so that lambda has no unit
+    (J'J + lambda m) c = -J' r_dd / 2     r_dd: second derivative of r along d, by a difference    (geodesic acceleration)
 
 | solve      | the same d from             | pays for                                    |
 |------------|-----------------------------|---------------------------------------------|
@@ -36,12 +35,11 @@ _H = 0.1  # of the difference along d
 
 
 class _State(NamedTuple):
-    """z: the unknowns; damping: lambda; failures: steps in a row whose loss was not finite; step: the last one, for momentum."""
+    """z: the unknowns; damping: lambda; failures: steps in a row whose loss was not finite."""
 
     z: Any
     damping: Any
     failures: Any
-    step: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,14 +57,11 @@ class GaussNewton:
         solve: "auto", "cholesky", "dual" or "krylov".
         accelerate: follow the curvature of the residuals (geodesic acceleration), for three more evaluations of them.
         inner: the most conjugate gradients of "krylov".
-        momentum: how much of the last step the next one stays close to, from 0 to below 1. Where each step sees a few new points
-            only, the directions that these points say nothing of keep what earlier points said (SPRING).
 
     Raises:
         FitError: a solve or a number that cannot be used.
 
-    Mueller and Zeinhofer 2023, Achieving high accuracy with PINNs via energy natural gradient descent; momentum: Goldshlager,
-    Abrahamsen and Lin, J. Comput. Phys. 516 (2024) 113351.
+    Mueller and Zeinhofer 2023, Achieving high accuracy with PINNs via energy natural gradient descent.
 
     >>> import jax, jax.numpy as jnp
     >>> from sciml.optimize import GaussNewton
@@ -86,22 +81,19 @@ class GaussNewton:
     solve: str = "auto"
     accelerate: bool = True
     inner: int = 50
-    momentum: float = 0.0
 
     def __post_init__(self) -> None:
         if self.solve not in _SOLVES:
             raise FitError(f'GaussNewton has no solve {self.solve!r}. {nearest(str(self.solve), _SOLVES)} Write solve="auto".')
         whole("GaussNewton(max_steps=...)", self.max_steps)
         whole("GaussNewton(inner=...)", self.inner)
-        if not 0 <= self.momentum < 1:
-            raise FitError(f"GaussNewton(momentum=...) wants a number from 0 to below 1, and got {self.momentum!r}: write momentum=0.9.")
         if not self.damping > 0:
             raise FitError(f"GaussNewton(damping=...) wants a positive number, and got {self.damping!r}: write damping=1e-3.")
 
     def begin(self, z: Any) -> Any:
         """The state before the first step. z: a pytree of arrays of one floating type."""
         flat, _ = flattened(z, "GaussNewton")
-        return _State(z, jnp.asarray(self.damping, flat.dtype), jnp.asarray(0, jnp.int32), jnp.zeros_like(flat) if self.momentum else None)
+        return _State(z, jnp.asarray(self.damping, flat.dtype), jnp.asarray(0, jnp.int32))
 
     def point(self, state: Any) -> Any:
         """The last good z."""
@@ -125,13 +117,11 @@ class GaussNewton:
             return objective.residuals(unravel(z), *inputs)
 
         model = self._model(objective, residuals, z, state.z, inputs)
-        near = self.momentum * state.step if self.momentum else None
-        damping, d, loss, lower = _damped(model, residuals, z, near, state.damping, self.accelerate)
+        damping, d, loss, lower = _damped(model, residuals, z, state.damping, self.accelerate)
         fine, over = jnp.isfinite(model.loss) & jnp.all(jnp.isfinite(model.gradient)), state.failures >= FAILURES
         failures = jnp.where(fine & ~over, 0, jnp.minimum(state.failures + 1, FAILURES)).astype(jnp.int32)
         take = fine & lower & ~over
-        last = jnp.where(take, d, 0.0) if self.momentum else None
-        made = _State(unravel(jnp.where(take, z + d, z)), jnp.where(fine & ~over, damping, state.damping), failures, last)
+        made = _State(unravel(jnp.where(take, z + d, z)), jnp.where(fine & ~over, damping, state.damping), failures)
         return Step(made, jnp.where(take, loss, model.loss), fine & ~lower, failures, {"damping": made.damping})
 
     def _model(self, objective: Any, residuals: Callable[[Any], Any], z: Any, tree: Any, inputs: Any) -> "_Model":
@@ -209,19 +199,12 @@ def _matrix_free(residuals: Callable[[Any], Any], z: Any, inner: int) -> _Model:
     return _Model(r, r @ r, backward(r), forward, backward, factor)
 
 
-def _damped(model: _Model, residuals: Callable[[Any], Any], z: Any, near: Any, damping: Any, accelerate: bool) -> tuple[Any, Any, Any, Any]:
-    """(the next damping, step, loss, whether it is lower): dampings, four times larger each, until the loss falls.
+def _damped(model: _Model, residuals: Callable[[Any], Any], z: Any, damping: Any, accelerate: bool) -> tuple[Any, Any, Any, Any]:
+    """(the next damping, step, loss, whether it is lower): dampings, four times larger each, until the loss falls."""
 
-    Only the first of them stays near the last step: the larger the damping, the nearer, and that may not lower the loss.
-    """
-
-    def trial(damping: Any, first: Any) -> tuple[Any, Any, Any]:
+    def trial(damping: Any) -> tuple[Any, Any, Any]:
         solve = model.factor(damping)
-        if near is None:
-            d = -solve(model.residuals)
-        else:
-            p = jnp.where(first, near, 0.0)
-            d = p - solve(model.residuals + model.forward(p))
+        d = -solve(model.residuals)
         linear = model.forward(d)
         loss = _squares(residuals(z + d))
         # What the linear model promised: r.r - |r + J d|^2
@@ -234,7 +217,7 @@ def _damped(model: _Model, residuals: Callable[[Any], Any], z: Any, near: Any, d
     def attempt(carry: Any) -> Any:
         n, damping, *_ = carry
         damping = jnp.where(n == 0, damping, 4 * damping)
-        return n + 1, damping, *trial(damping, n == 0)
+        return n + 1, damping, *trial(damping)
 
     start = (jnp.asarray(0, jnp.int32), damping, jnp.zeros_like(z), model.loss, -jnp.ones_like(damping))
     _, damping, d, loss, gain = jax.lax.while_loop(lambda c: (c[0] < _TRIALS) & ~(c[4] > 1e-4), attempt, start)
