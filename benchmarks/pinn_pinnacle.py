@@ -1,9 +1,10 @@
 """How far does a network get in ten minutes on two cores? Eight problems of PINNacle, against the best error that was published for each.
 
 PINNacle (Hao et al., NeurIPS 2024, table 3) trains a network of 5 x 100 neurons for 20 000 steps with each of eleven methods; the best of
-them counts. Here: networks of 1000 to 2000 numbers in double precision, conditions built in where a formula for that is found, Gauss-Newton.
+them counts. Here: networks of 1000 to 2000 numbers in double precision, conditions built in where a formula for that is found, Gauss-Newton;
+for the seventeen pipes of Heat2d-CG a larger one in single precision by SOAP.
 
-    python -m benchmarks.pinn_pinnacle                    all problems, ten minutes each
+    python -m benchmarks.pinn_pinnacle                    all problems, at most ten minutes each
     python -m benchmarks.pinn_pinnacle Wave1d-C --minutes 1
 """
 
@@ -33,12 +34,16 @@ class Case:
         best: the smallest published error.
         size: width and depth of the network.
         steps: the most of them.
+        minutes: in which it comes below the best; ten are allowed.
+        soap: many numbers in single precision, by SOAP instead of Gauss-Newton.
     """
 
     declare: Callable[[], tuple[sci.System, dict[str, Any], Callable[[Any], float]]]
     best: float
     size: tuple[int, int] = (24, 3)
     steps: int = 3000
+    minutes: float = 3.0
+    soap: bool = False
 
 
 def poisson_circles() -> Any:
@@ -60,7 +65,7 @@ def heat_varying() -> Any:
 
 def heat_circles() -> Any:
     known = references.heat_circles()
-    options = {"t_span": (0, 3), "points": {"equation": 2500, "boundary": 80}, "weights": "equal"}
+    options = {"t_span": (0, 3), "points": {"equation": 1500, "boundary": 40}, "weights": "equal", "sampling": "sobol"}
     return problems.heat_circles(), options, lambda net: on_mesh(net, known)
 
 
@@ -108,8 +113,8 @@ def poisson_inverse() -> Any:
 
 CASES = {
     "Poisson2d-C": Case(poisson_circles, 1.23e-2),
-    "Heat2d-VC": Case(heat_varying, 2.12e-1, (28, 3)),
-    "Heat2d-CG": Case(heat_circles, 2.39e-2),
+    "Heat2d-VC": Case(heat_varying, 2.12e-1, (28, 3), minutes=9.5),
+    "Heat2d-CG": Case(heat_circles, 2.39e-2, (64, 4), steps=9000, minutes=9.5, soap=True),
     "NS2d-C": Case(cavity, 3.60e-2),
     "Wave1d-C": Case(wave, 9.79e-2, (28, 3)),
     "PNd": Case(poisson_nd, 4.67e-4),
@@ -162,13 +167,18 @@ def _ends(net: Any, coordinate: Any) -> tuple[float, float]:
 def run(name: str, minutes: float) -> list[Any]:
     """One row of the table."""
     import jax
+    import optax
 
     case = CASES[name]
     system, options, error = case.declare()
     network = sci.pinn.mlp(system, width=case.size[0], depth=case.size[1], key=jax.random.key(0))
     train = sci.pinn.Stage(sci.pinn.GaussNewton(max_steps=case.steps), every=10)
+    if case.soap:
+        network = jax.tree.map(lambda leaf: leaf.astype("float32") if hasattr(leaf, "astype") else leaf, network)
+        falling = optax.cosine_decay_schedule(3e-3, case.steps, alpha=0.01)
+        train = sci.pinn.Stage(sci.pinn.Descent(sci.pinn.soap(falling), case.steps))
     began = time.perf_counter()
-    net = sci.pinn.fit(system, network, train=train, minutes=minutes, progress=False, **options)
+    net = sci.pinn.fit(system, network, train=train, minutes=min(minutes, case.minutes), progress=False, **options)
     taken = (time.perf_counter() - began) / 60
     found = error(net)
     count = sum(leaf.size for leaf in jax.tree.leaves(net))
