@@ -64,8 +64,15 @@ def heat_varying() -> Any:
 
 
 def heat_circles() -> Any:
+    """Soft conditions: flux and initial value contradict each other, and u = t*v would need a v without bounds at the pipes."""
     known = references.heat_circles()
-    options = {"t_span": (0, 3), "points": {"equation": 1500, "boundary": 40}, "weights": "equal", "sampling": "sobol"}
+    options = {
+        "t_span": (0, 3),
+        "points": {"equation": 1500, "boundary": 40},
+        "conditions": "soft",
+        "weights": {"initial u": 10.0},
+        "sampling": "sobol",
+    }
     return problems.heat_circles(), options, lambda net: on_mesh(net, known)
 
 
@@ -114,7 +121,7 @@ def poisson_inverse() -> Any:
 CASES = {
     "Poisson2d-C": Case(poisson_circles, 1.23e-2),
     "Heat2d-VC": Case(heat_varying, 2.12e-1, (28, 3), minutes=9.5),
-    "Heat2d-CG": Case(heat_circles, 2.39e-2, (64, 4), steps=9000, minutes=9.5, soap=True),
+    "Heat2d-CG": Case(heat_circles, 2.39e-2, (64, 4), steps=19_000, minutes=9.5, soap=True),
     "NS2d-C": Case(cavity, 3.60e-2),
     "Wave1d-C": Case(wave, 9.79e-2, (28, 3)),
     "PNd": Case(poisson_nd, 4.67e-4),

@@ -48,11 +48,11 @@ def ball_points(count: int, dim: int) -> np.ndarray:
 
 # Solve
 def main(
-    dim: int = 1000, steps: int = 50, width: int = 32, points: int = 600, progress: bool = True
+    dim: int = 1000, steps: int = 60, width: int = 32, points: int = 600, progress: bool = True
 ) -> tuple[sci.pinn.NetworkSolution, np.ndarray, np.ndarray, np.ndarray]:
     """(network, |x|, its values and the exact ones at points that are new)."""
     system, u, exact = declare(dim)
-    network = sci.pinn.mlp(system, width=width, depth=2, key=jax.random.key(0))
+    network = sci.pinn.mlp(system, width=width, depth=3, key=jax.random.key(0))
     train = sci.pinn.Stage(sci.pinn.GaussNewton(max_steps=steps, solve="dual"), every=1)
     net = sci.pinn.fit(system, network, train=train, points=points, sampling="uniform", progress=progress)
     judged = ball_points(2000, dim)
