@@ -72,6 +72,7 @@ def picture(table: dict[str, np.ndarray], runs: sci.pinn.NetworkEnsemble) -> Pat
     right.plot(values, np.zeros(values.size), "|", ms=14, color="C0", label="members")
     right.axvline(K, color="k", ls=":", label="truth")
     right.set(xlabel="k", yticks=[], title="the diffusivity")
+    right.locator_params(axis="x", nbins=5)
     for ax in (middle, right):
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(frameon=False, fontsize=8)
